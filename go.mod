@@ -1,0 +1,3 @@
+module codis
+
+go 1.26
