@@ -1,0 +1,42 @@
+# Everything that people and CI run. Arguments: make demo ARGS="--port 7000", make bench ARGS="--only get-p1".
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PACKAGES    := ./... ./testdata/bench
+FUZZTIME    ?= 20s
+ARGS        ?=
+
+.PHONY: build demo test race fuzz bench lint fmt deps generate
+
+build: ## bin/codis
+	go build -ldflags "-X main.version=$(VERSION)" -o bin/codis .
+
+demo: build deps ## three nodes, two groups of a master and a replica, in the foreground
+	./bin/codis demo $(ARGS)
+
+test: deps ## all tests, against real redis-servers
+	go test -timeout 15m $(ARGS) ./...
+
+race: deps ## all tests under the race detector
+	go test -race -timeout 25m $(ARGS) ./...
+
+fuzz: deps ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+		echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: build ## direct redis-server, twemproxy and codis side by side
+	testdata/install.sh redis-server redis-benchmark nutcracker
+	go run ./testdata/bench --codis bin/codis $(ARGS)
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not formatted: run make fmt"; exit 1; }
+	go vet $(PACKAGES)
+	$(STATICCHECK) $(PACKAGES)
+
+fmt:
+	gofmt -w .
+
+deps: ## what the tests and the demo need beside Go
+	testdata/install.sh redis-server redis-cli redis-benchmark
+
+generate: deps ## the command table, from a real server
+	go generate ./...
