@@ -1,0 +1,171 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"codis/router/resp"
+)
+
+// followPoll is how often a replica is asked how far it is.
+const followPoll = 100 * time.Millisecond
+
+// FollowRequest says who is to follow whom.
+type FollowRequest struct {
+	Replica, Master Target
+	// Progress, when set, is called on Follow's goroutine after each look at the
+	// replica. It may not block for long.
+	Progress func(FollowProgress)
+}
+
+// FollowProgress is how far a replica is.
+type FollowProgress struct {
+	// Elapsed is the time since REPLICAOF.
+	Elapsed time.Duration
+	Replication
+}
+
+// Follow makes one server the replica of another and returns when the link is
+// up and the copy done, or with the reason when ctx ends first. The replica's
+// data is replaced; whether it may be is the caller's decision (CheckAttach).
+// After an error REPLICAOF may stand: the replica goes on trying.
+func Follow(ctx context.Context, r FollowRequest) error {
+	host, port, err := net.SplitHostPort(r.Master.Addr)
+	if err != nil {
+		return &Error{Addr: r.Master.Addr, Kind: ErrUnreachable, Text: "not a host:port address", Cause: err}
+	}
+	// A master that can't be used would make a replica drop its data for nothing.
+	master, err := Inspect(ctx, r.Master)
+	if err != nil {
+		return err
+	}
+	if master.Role != RoleMaster {
+		return &Error{Addr: r.Master.Addr, Kind: ErrNotMaster, Text: "it is a replica of " + master.MasterAddr}
+	}
+	c, err := dial(ctx, r.Replica)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	f, err := ask(ctx, c, r.Replica.Addr)
+	if err != nil {
+		return err
+	}
+	if f.RunID != "" && f.RunID == master.RunID {
+		return &Error{Addr: r.Replica.Addr, Kind: ErrSameServer, Text: "it is the same server as the master " + r.Master.Addr}
+	}
+
+	denied := setMasterAuth(ctx, c, r.Master)
+	if _, err := c.Do(ctx, "REPLICAOF", host, port); err != nil {
+		return explain(r.Replica.Addr, err)
+	}
+	if err := waitLink(ctx, r, denied); err != nil {
+		return err
+	}
+	// Kept over a restart where the server has a configuration file, as Sentinel
+	// does it; where it has none there is nothing that could be done.
+	_, _ = c.Do(ctx, "CONFIG", "REWRITE")
+	return nil
+}
+
+// setMasterAuth gives the replica what it needs to log in to its master, or
+// takes away what would be refused there. Its error is not fatal: where CONFIG
+// is forbidden the right values may be in the file already; it is told when the
+// link stays down.
+func setMasterAuth(ctx context.Context, c *resp.Client, master Target) error {
+	// masteruser came with Redis 6: before, setting it to nothing fails, and that is as well.
+	if _, err := c.Do(ctx, "CONFIG", "SET", "masteruser", master.Auth.User); err != nil && master.Auth.User != "" {
+		return err
+	}
+	_, err := c.Do(ctx, "CONFIG", "SET", "masterauth", master.Auth.Password)
+	if master.Auth.Password == "" {
+		return nil
+	}
+	return err
+}
+
+// waitLink looks at the replica until its link is up. A replica that drops the
+// data it had, or reads in what it got, may not answer for long: a look that
+// fails is tried again on a new connection for as long as ctx lasts.
+func waitLink(ctx context.Context, r FollowRequest, denied error) error {
+	var c *resp.Client
+	defer func() {
+		if c != nil {
+			c.Close()
+		}
+	}()
+	start := time.Now()
+	tick := time.NewTicker(followPoll)
+	defer tick.Stop()
+	var last FollowProgress
+	for {
+		var err error
+		if c == nil {
+			c, err = dial(ctx, r.Replica)
+		}
+		if err == nil {
+			var now Replication
+			if now, err = askReplication(ctx, c); err == nil {
+				last = FollowProgress{Elapsed: time.Since(start), Replication: now}
+				if done, err := r.look(last); done || err != nil {
+					return err
+				}
+			} else if se := (*resp.ServerError)(nil); !errors.As(err, &se) {
+				c.Close()
+				c = nil
+			}
+		}
+		last.Elapsed = time.Since(start)
+		select {
+		case <-ctx.Done():
+			return noLink(ctx, r, last, denied)
+		case <-tick.C:
+		}
+	}
+}
+
+func askReplication(ctx context.Context, c *resp.Client) (Replication, error) {
+	reply, err := c.Do(ctx, "INFO", "replication")
+	if err != nil {
+		return Replication{}, err
+	}
+	return parseReplication(resp.ParseInfo(reply.Text())), nil
+}
+
+// look reports progress and says whether the replica has arrived.
+func (r FollowRequest) look(now FollowProgress) (done bool, err error) {
+	if r.Progress != nil {
+		r.Progress(now)
+	}
+	if now.Role == RoleMaster {
+		return false, &Error{Addr: r.Replica.Addr, Kind: ErrNoLink, Text: "someone else made it a master meanwhile", Hint: "find out who, and try again"}
+	}
+	return now.LinkUp && !now.Syncing, nil
+}
+
+// noLink names the most likely reason why the link is not up.
+func noLink(ctx context.Context, r FollowRequest, last FollowProgress, denied error) *Error {
+	e := &Error{Addr: r.Replica.Addr, Kind: ErrNoLink, Cause: context.Cause(ctx)}
+	after := last.Elapsed.Round(100 * time.Millisecond)
+	switch {
+	case last.Syncing && last.SyncTotal > 0:
+		e.Text = fmt.Sprintf("after %v it is still copying from %s: %d of %d bytes left", after, r.Master.Addr, last.SyncLeft, last.SyncTotal)
+		e.Hint = "it goes on by itself; attach it again when it is done"
+	case last.Syncing:
+		e.Text = fmt.Sprintf("after %v it is still copying from %s", after, r.Master.Addr)
+		e.Hint = "it goes on by itself; attach it again when it is done"
+	case denied != nil:
+		e.Text = fmt.Sprintf("after %v it has no link to %s, and its masterauth could not be set (%v)", after, r.Master.Addr, denied)
+		e.Hint = "set masterauth (and masteruser) in its configuration"
+	default:
+		e.Text = fmt.Sprintf("after %v it has no link to %s", after, r.Master.Addr)
+		e.Hint = "can it reach the master from its host (address, bind, protected mode, firewall)? Its log says more"
+	}
+	if last.LinkDownFor > 0 {
+		e.Text += fmt.Sprintf(" (down for %v)", last.LinkDownFor)
+	}
+	return e
+}

@@ -1,0 +1,70 @@
+package failover
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Replication is the replication section of a server's INFO.
+type Replication struct {
+	Role Role
+	// ReplID names the history of writes that Offset counts in bytes: two servers
+	// with the same ReplID have the same data up to the smaller Offset.
+	ReplID string
+	Offset int64
+	// MasterAddr is host:port as the replica was told it; the host may be a name
+	// or an address that means nothing elsewhere. Empty on a master.
+	MasterAddr string
+	// LinkUp says that the replica is connected to its master and past its sync.
+	LinkUp bool
+	// LinkDownFor is how long the link has been down; 0 when up or not known.
+	LinkDownFor time.Duration
+	// Syncing says that a full copy is under way; SyncTotal and SyncLeft are its
+	// bytes, 0 when the server does not know (a diskless copy has no known size).
+	Syncing             bool
+	SyncTotal, SyncLeft int64
+	// Replicas is the number of servers that follow this one.
+	Replicas int
+}
+
+// parseReplication reads the fields of INFO replication. Missing or strange
+// fields give zero values: the bytes come from a socket.
+func parseReplication(info map[string]string) Replication {
+	r := Replication{
+		ReplID:   info["master_replid"],
+		Replicas: int(infoInt(info, "connected_slaves")),
+	}
+	switch info["role"] {
+	case "master":
+		r.Role = RoleMaster
+		r.Offset = infoInt(info, "master_repl_offset")
+	case "slave", "replica":
+		r.Role = RoleReplica
+		// What the replica has applied; its master_repl_offset is about its own feed
+		// to replicas below it.
+		r.Offset = infoInt(info, "slave_repl_offset")
+		r.MasterAddr = net.JoinHostPort(info["master_host"], info["master_port"])
+		r.LinkUp = info["master_link_status"] == "up"
+		r.Syncing = info["master_sync_in_progress"] == "1"
+		if !r.LinkUp {
+			// -1 means that the link was never up.
+			r.LinkDownFor = time.Duration(max(0, infoInt(info, "master_link_down_since_seconds"))) * time.Second
+		}
+		if r.Syncing {
+			r.SyncTotal = max(0, infoInt(info, "master_sync_total_bytes"))
+			r.SyncLeft = max(0, infoInt(info, "master_sync_left_bytes"))
+		}
+	}
+	return r
+}
+
+// infoInt is the number in a field, 0 when there is none.
+func infoInt(info map[string]string, field string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(info[field]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
