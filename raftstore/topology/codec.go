@@ -1,0 +1,43 @@
+package topology
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrUnknownState is returned when bytes are not a state that this version knows,
+// in whole. Reading only a part of a newer version's state would lose the rest.
+var ErrUnknownState = errors.New("unknown state")
+
+// Encode writes a state for snapshots and for the node's own disk. Equal states
+// give equal bytes.
+func (s *State) Encode() ([]byte, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode state of epoch %d: %w", s.Epoch, err)
+	}
+	return data, nil
+}
+
+// DecodeState reads what Encode wrote and checks the invariants. Every error is an
+// ErrUnknownState.
+func DecodeState(data []byte) (*State, error) {
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
+	}
+	if head.Format != StateFormat {
+		return nil, fmt.Errorf("%w: format %d, this version knows %d", ErrUnknownState, head.Format, StateFormat)
+	}
+	s := NewState()
+	if err := decodeStrict(data, s); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
+	}
+	if err := s.CheckInvariants(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,144 @@
+package topology
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// bodies is one of each, with every field set.
+func bodies() []Body {
+	node := Node{ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3", Zone: "z", Version: "1", Voter: true, JoinedAt: 5}
+	server := Server{Addr: "127.0.0.1:7001", Zone: "z", Version: "7.0.15", RunID: "aa", ReplID: "bb"}
+	auth := &Credentials{User: "u", Password: "p<&>\u2028\ufffd"}
+	return []Body{
+		ClusterInit{ClusterID: "c1", Node: node}, NodeJoin{Node: node}, NodeAnnounce{Node: node},
+		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true},
+		GroupAdd{ID: 1, Servers: []Server{server}, Auth: auth}, GroupDel{ID: 1}, GroupAuth{Group: 1, Auth: auth},
+		ServerAttach{Group: 1, Server: server}, ServerDetach{Group: 1, Addr: "127.0.0.1:7001"}, ServerUpdate{Group: 1, Server: server},
+		SlotsAssign{Ranges: []SlotRange{{Start: 1, End: 2, Group: 1}}}, SettingSet{Name: "timeout", Value: "5s"},
+	}
+}
+
+func TestCommandRoundTrip(t *testing.T) {
+	if got, want := len(bodies()), len(decoders); got != want {
+		t.Fatalf("%d bodies are tried, %d are known", got, want)
+	}
+	for _, body := range bodies() {
+		want := Command{Format: CommandFormat, RequestID: "r", Who: "w", At: 7, ExpectEpoch: 8, ExpectGroupEpoch: 9, Body: body}
+		data, err := want.Encode()
+		if err != nil {
+			t.Fatalf("%s: %v", body.word(), err)
+		}
+		got, err := DecodeCommand(data)
+		if err != nil {
+			t.Fatalf("%s: %v", body.word(), err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", body.word(), got, want)
+		}
+	}
+}
+
+func TestCommandNeverShowsSecrets(t *testing.T) {
+	for _, body := range []Body{
+		GroupAdd{ID: 1, Servers: []Server{{Addr: "127.0.0.1:1"}}, Auth: &Credentials{User: "u", Password: "hush"}},
+		GroupAuth{Group: 1, Auth: &Credentials{Password: "hush"}},
+		SettingSet{Name: "backend-password", Value: "hush"},
+		SettingSet{Name: "backend-password", Value: strings.Repeat("hush", 1000)},
+	} {
+		_, outcome := Apply(initialised(t), 2, Command{Body: body})
+		if strings.Contains(body.describe()+outcome.Message+outcome.Hint, "hush") {
+			t.Errorf("%s: %q %q", body.word(), body.describe(), outcome.Message)
+		}
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		body Body
+		want error
+	}{
+		"no body":   {nil, ErrUnknownCommand},
+		"not UTF-8": {SettingSet{Name: "backend-password", Value: "\xff"}, ErrNotText},
+	} {
+		if _, err := (Command{Body: c.body}).Encode(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	if _, err := (Command{Body: SettingSet{Value: strings.Repeat("x", MaxCommandSize)}}).Encode(); err == nil {
+		t.Error("a command beyond the limit was encoded")
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing":        ``,
+		"not JSON":       `timeout`,
+		"another format": `{"format":2,"type":"group-del","request_id":"r","body":{"id":1}}`,
+		"another type":   `{"format":1,"type":"group-bake","request_id":"r","body":{"id":1}}`,
+		"a field more":   `{"format":1,"type":"group-del","request_id":"r","body":{"id":1},"urgent":true}`,
+		"no body":        `{"format":1,"type":"group-del","request_id":"r"}`,
+		"something more": `{"format":1,"type":"group-del","request_id":"r","body":{"id":1}} {}`,
+		"a huge number":  `{"format":1,"type":"group-del","request_id":"r","body":{"id":99999999999999999999}}`,
+	} {
+		if c, err := DecodeCommand([]byte(text)); !errors.Is(err, ErrUnknownCommand) {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+}
+
+// FuzzApply decodes and applies any bytes: no panic, the invariants hold, the
+// given state is left alone, and every state can be written and read back.
+func FuzzApply(f *testing.F) {
+	for _, body := range bodies() {
+		data, err := Command{RequestID: "r", Body: body}.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := DecodeCommand(data)
+		if err != nil {
+			if !errors.Is(err, ErrUnknownCommand) {
+				t.Fatalf("error of another kind: %v", err)
+			}
+			return
+		}
+		for _, s := range []*State{NewState(), initialised(t)} {
+			before := mustEncode(t, s)
+			next, outcome := Apply(s, s.Epoch+1, c)
+			if mustEncode(t, s) != before {
+				t.Fatal("the given state was changed")
+			}
+			if err := next.CheckInvariants(); err != nil {
+				t.Fatalf("%s: %v", c.Body.word(), err)
+			}
+			if outcome.Err() == nil && next.Epoch != s.Epoch+1 {
+				t.Fatalf("applied, but epoch %d", next.Epoch)
+			}
+			if _, err := DecodeState([]byte(mustEncode(t, next))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// initialised returns a state with a node and a group that has slots.
+func initialised(tb testing.TB) *State {
+	tb.Helper()
+	s := NewState()
+	for i, body := range []Body{
+		ClusterInit{ClusterID: "c1", Node: Node{ID: "n0", Incarnation: "i0", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2"}},
+		GroupAdd{ID: 7, Servers: []Server{{Addr: "127.0.0.1:7777"}}},
+		SlotsAssign{Ranges: []SlotRange{{Start: 0, End: 99, Group: 7}}},
+	} {
+		var outcome Outcome
+		if s, outcome = Apply(s, uint64(i+1), Command{Body: body}); outcome.Err() != nil {
+			tb.Fatal(outcome.Err())
+		}
+	}
+	return s
+}
