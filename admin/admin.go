@@ -1,0 +1,88 @@
+// Package admin is the one set of operations with which people and programs
+// look at a cluster and change it. Each operation is one method of Ops that
+// takes a typed request and gives a typed result; the skins translate and do
+// nothing else: CODIS.* over RESP (ServeRESP), the command line (admin/cli,
+// which speaks RESP to any node) and the HTTP listener with health and metrics.
+// The replicated state is raftstore's, the checks of redis-servers are
+// migrate/failover's; both come in through the interfaces Store and Servers.
+// The router calls ServeRESP for clients, raftstore calls ServeForwarded for
+// commands that other nodes passed on to the leader.
+package admin
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/tidwall/redcon"
+)
+
+// Config holds what Ops stands on. Store and Servers are required.
+type Config struct {
+	Store   Store
+	Servers Servers
+	// Health returns what the local prober saw of the redis-servers, by
+	// address. It may be nil, and may miss servers: their state is then unknown.
+	Health func() map[string]ServerHealth
+	// PeerSecret says that the peer port is protected by a cluster secret; a
+	// warning stands until it is.
+	PeerSecret bool
+	// Timeout bounds an operation that only the nodes take part in.
+	Timeout time.Duration
+	// AttachTimeout bounds an operation that talks to redis-servers, the first
+	// synchronization of a new replica included.
+	AttachTimeout time.Duration
+	// CountTimeout bounds the search for foreign keys on one server, and
+	// CountLimit how many are counted before it stops.
+	CountTimeout time.Duration
+	CountLimit   int64
+	Logger       *slog.Logger
+}
+
+// DefaultConfig returns a Config that lacks only Store and Servers.
+func DefaultConfig() Config {
+	return Config{
+		Timeout:       15 * time.Second,
+		AttachTimeout: 60 * time.Second,
+		CountTimeout:  3 * time.Second,
+		CountLimit:    1_000_000,
+		Logger:        slog.Default(),
+	}
+}
+
+// Validate checks c across its fields and changes nothing.
+func (c Config) Validate() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("admin config: Store is missing")
+	case c.Servers == nil:
+		return errors.New("admin config: Servers is missing")
+	case c.Logger == nil:
+		return errors.New("admin config: Logger is missing")
+	case c.Timeout <= 0 || c.AttachTimeout <= 0 || c.CountTimeout <= 0:
+		return errors.New("admin config: timeouts must be positive")
+	case c.CountLimit <= 0:
+		return errors.New("admin config: CountLimit must be positive")
+	}
+	return nil
+}
+
+// Ops is the set of operations. Its methods may be called by any goroutine, any
+// number at a time, and may block on the network until their context ends.
+type Ops struct {
+	cfg Config
+	log *slog.Logger
+	// rows is the grammar, mux leads from a command's name to its rows.
+	rows []command
+	mux  *redcon.ServeMux
+}
+
+// New returns the operations over cfg, or what cfg lacks.
+func New(cfg Config) (*Ops, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	o := &Ops{cfg: cfg, log: cfg.Logger.With("component", "admin"), rows: commands()}
+	o.mux = newMux(o, o.rows)
+	return o, nil
+}

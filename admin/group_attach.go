@@ -1,0 +1,191 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"codis/raftstore/topology"
+)
+
+// GroupAttach names a server that is to become a replica of a group.
+type GroupAttach struct {
+	ID   int
+	Addr string
+	// Force lets the server lose its data or its present master.
+	Force bool
+}
+
+// GroupAttach adds a replica that it has checked; an empty
+// master is made to follow the group's master first.
+func (o *Ops) GroupAttach(ctx context.Context, who Caller, r GroupAttach) (Done, error) {
+	state := o.cfg.Store.State()
+	g, err := groupOf(state, r.ID)
+	if err != nil {
+		return Done{}, err
+	}
+	for _, srv := range g.Servers {
+		if srv.Addr == r.Addr {
+			return Done{}, refuse(topology.CodeExists, "", "server %s is in group %d already", r.Addr, r.ID)
+		}
+	}
+	a := o.newAttacher(state, g.Auth, r.Force)
+	if err := a.oldMaster(ctx, g.Master); err != nil {
+		return Done{}, err
+	}
+	if err := a.replica(ctx, r.Addr); err != nil {
+		return Done{}, err
+	}
+	if err := a.follow(ctx); err != nil {
+		return Done{}, err
+	}
+	// The checks were made against this group's master of now.
+	if err := o.proposeFor(ctx, who, g, topology.ServerAttach{Group: r.ID, Server: a.servers()[0]}); err != nil {
+		return Done{}, err
+	}
+	return Done{Notes: a.notes}, nil
+}
+
+// attacher checks servers before they join a group. All are looked at before
+// the first is changed, so that a refusal leaves every server as it was.
+type attacher struct {
+	ops   *Ops
+	state *topology.State
+	auth  topology.Credentials
+	force bool
+	lead  Facts
+	// joining are the servers that will be recorded, in order; follow marks
+	// those that must be made replicas first.
+	joining []joining
+	notes   []string
+}
+
+type joining struct {
+	facts  Facts
+	follow bool
+}
+
+func (o *Ops) newAttacher(s *topology.State, own *topology.Credentials, force bool) *attacher {
+	return &attacher{ops: o, state: s, auth: credentials(s, own), force: force}
+}
+
+// credentials are a group's own, or else the cluster's.
+func credentials(s *topology.State, own *topology.Credentials) topology.Credentials {
+	if own != nil {
+		return *own
+	}
+	return topology.Credentials{User: s.Settings.Text("backend-user"), Password: s.Settings.Text("backend-password")}
+}
+
+// oldMaster looks at the master that the group has.
+func (a *attacher) oldMaster(ctx context.Context, addr string) error {
+	facts, err := a.ops.cfg.Servers.Inspect(ctx, Target{Addr: addr, Auth: a.auth})
+	if err != nil {
+		return serverError(err, "the group's master can't be asked")
+	}
+	a.lead = facts
+	return nil
+}
+
+// master checks the server that is to be a new group's master.
+func (a *attacher) master(ctx context.Context, addr string) error {
+	facts, verdict, err := a.check(ctx, addr, nil)
+	if err != nil {
+		return err
+	}
+	a.lead = facts
+	a.add(facts, verdict)
+	return nil
+}
+
+// replica checks a server that is to be a replica of the master.
+func (a *attacher) replica(ctx context.Context, addr string) error {
+	facts, verdict, err := a.check(ctx, addr, &a.lead)
+	if err != nil {
+		return err
+	}
+	a.add(facts, verdict)
+	return nil
+}
+
+func (a *attacher) add(facts Facts, v Verdict) {
+	a.joining = append(a.joining, joining{facts: facts, follow: v.Follow})
+	a.notes = append(a.notes, v.Notes...)
+}
+
+// check asks a server and judges it; master is nil for a master.
+func (a *attacher) check(ctx context.Context, addr string, master *Facts) (Facts, Verdict, error) {
+	if id, _, ok := a.state.FindServer(addr); ok {
+		return Facts{}, Verdict{}, refuse(topology.CodeExists, fmt.Sprintf("CODIS.GROUP DETACH %d %s takes it out", id, addr), "server %s is in group %d already", addr, id)
+	}
+	facts, err := a.ops.cfg.Servers.Inspect(ctx, Target{Addr: addr, Auth: a.auth})
+	if err != nil {
+		return Facts{}, Verdict{}, serverError(err, "")
+	}
+	if id, other, ok := sameServer(a.state, facts.RunID); ok {
+		return Facts{}, Verdict{}, refuse(topology.CodeExists, "CODIS.GROUPS lists them", "server %s is in group %d already, as %s", addr, id, other)
+	}
+	for _, j := range a.joining {
+		if facts.RunID != "" && j.facts.RunID == facts.RunID {
+			return Facts{}, Verdict{}, badArg("%s and %s are the same server", j.facts.Addr, addr)
+		}
+	}
+	verdict, err := a.ops.cfg.Servers.Check(Attach{Server: facts, Master: master, Force: a.force})
+	if err != nil {
+		return Facts{}, Verdict{}, serverError(err, "")
+	}
+	return facts, verdict, nil
+}
+
+// follow makes replicas of the servers that need it, and asks them again, since
+// a replica takes over the replication ID of its master.
+func (a *attacher) follow(ctx context.Context) error {
+	for i, j := range a.joining {
+		if !j.follow {
+			continue
+		}
+		replica := Target{Addr: j.facts.Addr, Auth: a.auth}
+		if err := a.ops.cfg.Servers.Follow(ctx, Link{Replica: replica, Master: Target{Addr: a.lead.Addr, Auth: a.auth}}); err != nil {
+			return serverError(err, fmt.Sprintf("make %s a replica of %s", j.facts.Addr, a.lead.Addr))
+		}
+		facts, err := a.ops.cfg.Servers.Inspect(ctx, replica)
+		if err != nil {
+			return serverError(err, "")
+		}
+		a.joining[i].facts = facts
+	}
+	return nil
+}
+
+// servers is what the table records.
+func (a *attacher) servers() []topology.Server {
+	list := make([]topology.Server, len(a.joining))
+	for i, j := range a.joining {
+		list[i] = topology.Server{Addr: j.facts.Addr, Version: j.facts.Version, RunID: j.facts.RunID, ReplID: j.facts.ReplID}
+	}
+	return list
+}
+
+// sameServer finds a process in the table by its run ID: one redis-server can be
+// reached under several addresses.
+func sameServer(s *topology.State, runID string) (group int, addr string, ok bool) {
+	if runID == "" {
+		return 0, "", false
+	}
+	for _, id := range sortedKeys(s.Groups) {
+		for _, srv := range s.Groups[id].Servers {
+			if srv.RunID == runID {
+				return id, srv.Addr, true
+			}
+		}
+	}
+	return 0, "", false
+}
+
+// groupOf returns a group, or the error that there is none.
+func groupOf(s *topology.State, id int) (topology.Group, error) {
+	g, ok := s.Groups[id]
+	if !ok {
+		return g, refuse(topology.CodeNoGroup, "CODIS.GROUPS lists them", "there is no group %d", id)
+	}
+	return g, nil
+}

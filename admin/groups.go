@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"context"
+
+	"codis/raftstore/topology"
+)
+
+// Group is a group as it is shown.
+type Group struct {
+	ID     int
+	Epoch  uint64
+	Master string
+	// Slots is how many slots the group serves.
+	Slots int
+	// OwnAuth says that the group has credentials of its own, User whose.
+	OwnAuth bool
+	User    string
+	Servers []Server
+}
+
+// Server is a redis-server as it is shown: what the table has, and what the
+// local prober saw.
+type Server struct {
+	topology.Server
+	// Role is master or replica, by the table.
+	Role string
+	// Health is nil when the prober has not seen the server yet.
+	Health *ServerHealth
+}
+
+// Groups lists all groups by ID.
+func (o *Ops) Groups(ctx context.Context) ([]Group, error) {
+	return groupsOf(o.cfg.Store.State(), o.health()), nil
+}
+
+// groupsOf joins the table and the health of its servers. It is pure.
+func groupsOf(s *topology.State, health map[string]ServerHealth) []Group {
+	owned := slotsPerGroup(s)
+	list := make([]Group, 0, len(s.Groups))
+	for _, id := range sortedKeys(s.Groups) {
+		g := s.Groups[id]
+		row := Group{ID: id, Epoch: g.Epoch, Master: g.Master, Slots: owned[id]}
+		if g.Auth != nil {
+			row.OwnAuth, row.User = true, g.Auth.User
+		}
+		for _, srv := range g.Servers {
+			shown := Server{Server: srv, Role: "replica"}
+			if srv.Addr == g.Master {
+				shown.Role = "master"
+			}
+			if h, ok := health[srv.Addr]; ok {
+				shown.Health = &h
+			}
+			row.Servers = append(row.Servers, shown)
+		}
+		list = append(list, row)
+	}
+	return list
+}

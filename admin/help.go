@@ -1,0 +1,47 @@
+package admin
+
+import (
+	"fmt"
+
+	"codis/raftstore/topology"
+)
+
+// Help returns the text of CODIS.HELP, line by line: the grammar from the same
+// rows that answer it, then how replies look, then the settings.
+func (o *Ops) Help() []string {
+	var lines []string
+	for _, row := range o.rows {
+		line := row.words()
+		if row.args != "" {
+			line += " " + row.args
+		}
+		lines = append(lines, line, "    "+row.help)
+	}
+	lines = append(lines, "",
+		"Any node takes any command; a change runs on the leader, and is in this node's table when it is answered.",
+		"A change answers OK, or an array when there is something to say: OK, then one note or warning each.",
+		"An error starts with a code: BADARG NOGROUP NOSERVER NONODE EXISTS BUSY STALE: nothing was changed.",
+		"    SERVER: a redis-server is not fit for it. NOLEADER: there is nobody to make the change.",
+		"    UNKNOWN: the change may have been made or not, see CODIS.HISTORY.",
+		"", "Settings (CODIS.CONFIG SET name value):")
+	for _, d := range topology.Definitions() {
+		about := string(d.Kind)
+		switch {
+		case d.Secret:
+			about += ", secret"
+		case d.Default != "":
+			about += ", default " + d.Default
+		}
+		lines = append(lines, fmt.Sprintf("    %s (%s): %s", d.Name, about, d.Help))
+	}
+	return lines
+}
+
+func readHelp(o *Ops, c *call, _ [][]byte) error {
+	lines := o.Help()
+	c.WriteArray(len(lines))
+	for _, line := range lines {
+		c.WriteBulkString(line)
+	}
+	return nil
+}

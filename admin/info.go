@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+
+	"codis/raftstore/topology"
+)
+
+// Info is the cluster at a glance, as the local node sees it.
+type Info struct {
+	ClusterID string
+	Epoch     uint64
+	// Health is ok, degraded or down.
+	Health   string
+	Warnings []Warning
+	// Node is the local node as the table has it; zero but for its ID while it joins.
+	Node   topology.Node
+	Status Status
+	// Assigned is how many of the slots a group serves.
+	Assigned int
+	Groups   []Group
+}
+
+// Info tells how the cluster is.
+func (o *Ops) Info(ctx context.Context) (Info, error) {
+	state, status, health := o.cfg.Store.State(), o.cfg.Store.Status(), o.health()
+	node, ok := state.Nodes[status.ID]
+	if !ok {
+		node.ID = status.ID
+	}
+	info := Info{
+		ClusterID: state.ClusterID,
+		Epoch:     state.Epoch,
+		Node:      node,
+		Status:    status,
+		Groups:    groupsOf(state, health),
+		Warnings:  Warnings(Observation{State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret}),
+	}
+	info.Health = Health(info.Warnings)
+	for _, n := range slotsPerGroup(state) {
+		info.Assigned += n
+	}
+	return info, nil
+}
+
+// health is what the prober saw, or nothing when there is no prober.
+func (o *Ops) health() map[string]ServerHealth {
+	if o.cfg.Health == nil {
+		return nil
+	}
+	return o.cfg.Health()
+}

@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+
+	"codis/raftstore/topology"
+)
+
+func readInfo(o *Ops, c *call, _ [][]byte) error {
+	info, err := o.Info(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.WriteBulkString(info.Text())
+	return nil
+}
+
+// Text writes the info in the form of Redis's INFO: sections, and lines of name
+// and value. Lists have one numbered line for each member.
+func (i Info) Text() string {
+	t := &infoText{}
+	t.section("Cluster")
+	t.line("cluster_id", i.ClusterID)
+	t.line("epoch", i.Epoch)
+	t.line("health", i.Health)
+	t.line("warnings", len(i.Warnings))
+	for n, w := range i.Warnings {
+		t.line(fmt.Sprintf("warning_%d", n+1), w.Level.String()+" "+w.Code+" "+w.Text)
+	}
+	t.section("Node")
+	t.line("node_id", i.Node.ID)
+	t.line("version", i.Node.Version)
+	t.line("addr", i.Node.Addr)
+	t.line("peer_addr", i.Node.PeerAddr)
+	t.line("http_addr", i.Node.HTTPAddr)
+	t.line("zone", i.Node.Zone)
+	t.section("Raft")
+	t.line("joined", yesNo(i.Status.Joined))
+	t.line("role", i.Status.Role)
+	t.line("leader_id", i.Status.LeaderID)
+	t.line("leader_addr", i.Status.LeaderAddr)
+	t.line("term", i.Status.Term)
+	t.line("commit_index", i.Status.CommitIndex)
+	t.line("applied_index", i.Status.AppliedIndex)
+	t.line("voters", strings.Join(sorted(i.Status.Voters), ","))
+	t.line("nonvoters", strings.Join(sorted(i.Status.Nonvoters), ","))
+	t.line("last_contact_ms", i.Status.LastContact.Milliseconds())
+	t.section("Slots")
+	t.line("slots_total", topology.SlotCount)
+	t.line("slots_assigned", i.Assigned)
+	t.line("slots_unassigned", topology.SlotCount-i.Assigned)
+	t.section("Groups")
+	t.line("groups", len(i.Groups))
+	for _, g := range i.Groups {
+		t.line(fmt.Sprintf("group_%d", g.ID), fmt.Sprintf("master=%s,replicas=%d,slots=%d,epoch=%d", g.Master, len(g.Servers)-1, g.Slots, g.Epoch))
+	}
+	return t.text.String()
+}
+
+// infoText builds the text of INFO.
+type infoText struct{ text strings.Builder }
+
+func (t *infoText) section(name string) {
+	if t.text.Len() > 0 {
+		t.text.WriteString("\r\n")
+	}
+	t.text.WriteString("# " + name + "\r\n")
+}
+
+func (t *infoText) line(name string, value any) { fmt.Fprintf(&t.text, "%s:%v\r\n", name, value) }
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,228 @@
+package admin
+
+import (
+	"strconv"
+
+	"codis/raftstore/topology"
+)
+
+// The functions of this file write the replies of commands that change nothing.
+
+func readSlots(o *Ops, c *call, args [][]byte) error {
+	span := allSlots
+	switch len(args) {
+	case 1:
+		return arity("codis.slots")
+	case 2:
+		var err error
+		if span, err = parseSlots(args[0], args[1]); err != nil {
+			return err
+		}
+	}
+	rows, err := o.Slots(c.ctx, span)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(len(rows))
+	for _, row := range rows {
+		c.WriteArray(6)
+		c.WriteInt(row.Start)
+		c.WriteInt(row.End)
+		c.WriteBulkString(row.Phase.String())
+		writeGroup(c, row.Group)
+		writeText(c, row.Master)
+		writeGroup(c, row.Target)
+	}
+	return nil
+}
+
+func readSlot(o *Ops, c *call, args [][]byte) error {
+	rows, err := o.Slot(c.ctx, args)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(len(rows))
+	for _, row := range rows {
+		c.WriteArray(3)
+		c.WriteInt(row.Slot)
+		writeGroup(c, row.Group)
+		writeText(c, row.Master)
+	}
+	return nil
+}
+
+func readNodes(o *Ops, c *call, _ [][]byte) error {
+	nodes, err := o.Nodes(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(len(nodes))
+	for _, n := range nodes {
+		c.WriteArray(2 * 9)
+		writeField(c, "id", n.ID)
+		writeField(c, "role", n.Role)
+		writeField(c, "addr", n.Addr)
+		writeField(c, "peer-addr", n.PeerAddr)
+		writeField(c, "http-addr", n.HTTPAddr)
+		writeField(c, "zone", n.Zone)
+		writeField(c, "version", n.Version)
+		c.WriteBulkString("joined-at")
+		c.WriteInt64(n.JoinedAt)
+		c.WriteBulkString("self")
+		writeBool(c, n.Self)
+	}
+	return nil
+}
+
+func readGroups(o *Ops, c *call, _ [][]byte) error {
+	groups, err := o.Groups(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(len(groups))
+	for _, g := range groups {
+		c.WriteArray(2 * 7)
+		c.WriteBulkString("id")
+		c.WriteInt(g.ID)
+		c.WriteBulkString("epoch")
+		c.WriteUint64(g.Epoch)
+		writeField(c, "master", g.Master)
+		c.WriteBulkString("slots")
+		c.WriteInt(g.Slots)
+		c.WriteBulkString("own-auth")
+		writeBool(c, g.OwnAuth)
+		writeField(c, "user", g.User)
+		c.WriteBulkString("servers")
+		c.WriteArray(len(g.Servers))
+		for _, s := range g.Servers {
+			writeServer(c, s)
+		}
+	}
+	return nil
+}
+
+// writeServer writes one server of CODIS.GROUPS; what the prober has not seen is nil.
+func writeServer(c *call, s Server) {
+	c.WriteArray(2 * 9)
+	writeField(c, "addr", s.Addr)
+	writeField(c, "role", s.Role)
+	writeField(c, "zone", s.Zone)
+	writeField(c, "version", s.Version)
+	writeField(c, "run-id", s.RunID)
+	writeField(c, "replid", s.ReplID)
+	c.WriteBulkString("state")
+	if s.Health == nil {
+		for _, name := range []string{"link", "lag-bytes"} {
+			c.WriteNull()
+			c.WriteBulkString(name)
+		}
+		c.WriteNull()
+		return
+	}
+	c.WriteBulkString(s.Health.State)
+	c.WriteBulkString("link")
+	if s.Role == "master" {
+		c.WriteNull()
+	} else {
+		writeBool(c, s.Health.LinkUp)
+	}
+	c.WriteBulkString("lag-bytes")
+	if s.Health.LagBytes < 0 {
+		c.WriteNull()
+	} else {
+		c.WriteInt64(s.Health.LagBytes)
+	}
+}
+
+func readConfig(o *Ops, c *call, args [][]byte) error {
+	values, err := o.ConfigGet(c.ctx, string(args[0]))
+	if err != nil {
+		return err
+	}
+	c.WriteArray(2 * len(values))
+	for _, v := range values {
+		writeField(c, v.Name, v.Value)
+	}
+	return nil
+}
+
+func readHistory(o *Ops, c *call, args [][]byte) error {
+	count := defaultHistory
+	if len(args) == 1 {
+		n, err := strconv.Atoi(string(args[0]))
+		if err != nil || n < 1 {
+			return badArg("count %s is not a number above 0", quote(args[0]))
+		}
+		count = n
+	}
+	changes, err := o.History(c.ctx, count)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(len(changes))
+	for _, change := range changes {
+		writeChange(c, change)
+	}
+	return nil
+}
+
+func writeChange(c *call, change topology.Change) {
+	c.WriteArray(4)
+	c.WriteUint64(change.Epoch)
+	c.WriteInt64(change.At)
+	c.WriteBulkString(change.Who)
+	c.WriteBulkString(change.What)
+}
+
+func readExport(o *Ops, c *call, _ [][]byte) error {
+	text, err := o.Export(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.WriteBulk(text)
+	return nil
+}
+
+func readPeer(o *Ops, c *call, _ [][]byte) error {
+	p, err := o.Peer(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.WriteArray(3)
+	c.WriteBulkString(p.ClusterID)
+	c.WriteBulkString(p.NodeID)
+	c.WriteBulkString(p.PeerAddr)
+	return nil
+}
+
+// writeField writes a name and its text.
+func writeField(c *call, name, value string) {
+	c.WriteBulkString(name)
+	c.WriteBulkString(value)
+}
+
+// writeGroup writes a group ID, or nil for none.
+func writeGroup(c *call, id int) {
+	if id == 0 {
+		c.WriteNull()
+		return
+	}
+	c.WriteInt(id)
+}
+
+// writeText writes a text, or nil for an empty one.
+func writeText(c *call, text string) {
+	if text == "" {
+		c.WriteNull()
+		return
+	}
+	c.WriteBulkString(text)
+}
+
+func writeBool(c *call, b bool) {
+	if b {
+		c.WriteInt(1)
+		return
+	}
+	c.WriteInt(0)
+}

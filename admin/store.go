@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// Store is the replicated state as the operations need it. Every method may be
+// called by any goroutine, and calls may overlap.
+type Store interface {
+	// State returns the local node's table, never nil, immutable. It does not block.
+	State() *topology.State
+	// Status tells how the local node stands in the Raft group. It does not block.
+	Status() Status
+	// IsLeader says whether the local node leads. It does not block.
+	IsLeader() bool
+	// Propose commits a command and returns once the local node has applied it.
+	Propose(ctx context.Context, c topology.Command) (topology.Outcome, error)
+	// WaitEpoch blocks until the local table is at epoch or later.
+	WaitEpoch(ctx context.Context, epoch uint64) error
+	// ForwardAdmin runs args on the leader and returns its raw RESP reply. It
+	// asks once and never again, since the first call may have had its effect.
+	ForwardAdmin(ctx context.Context, caller string, args [][]byte) ([]byte, error)
+	// RemoveNode takes a node out of the Raft group and the table; leader only.
+	RemoveNode(ctx context.Context, id string, force bool) error
+	// TransferLeadership hands leadership to a node, "" for any; leader only.
+	TransferLeadership(ctx context.Context, id string) error
+	// PeerInfo is what a node that wants to join must know of this one.
+	PeerInfo() (clusterID, nodeID, peerAddr string)
+}
+
+// Status is how one node stands in the Raft group.
+type Status struct {
+	// ID is the local node's.
+	ID string
+	// Role is leader, follower, candidate or learner.
+	Role string
+	// LeaderID and LeaderAddr (its client address) are empty while there is none.
+	LeaderID, LeaderAddr            string
+	Term, CommitIndex, AppliedIndex uint64
+	// Voters and Nonvoters are node IDs in the Raft configuration.
+	Voters, Nonvoters []string
+	// LastContact is how long ago this node heard from the leader; 0 on the leader.
+	LastContact time.Duration
+	// Joined says that the node is a member and has the table.
+	Joined bool
+	// Silent lists the nodes that do not answer the leader, and for how long.
+	// Only the leader knows; on other nodes it is empty.
+	Silent map[string]time.Duration
+}
