@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
+	"codis/admin/demo"
 	"codis/admin/demo/child"
-	"codis/router/resp"
 )
 
 // startCodis starts one node over the backends, one group each, and waits until
@@ -37,10 +37,16 @@ func (b *bench) startCodis(ctx context.Context) (target, error) {
 		return target{}, err
 	}
 	t := target{name: codis, port: ports[0], proc: p, http: address(ports[2])}
-	if err := b.assign(ctx, t); err != nil {
+	var groups []demo.Group
+	for i, addr := range b.redis {
+		groups = append(groups, demo.Group{ID: i + 1, Servers: []string{addr}})
+	}
+	forming, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := demo.Form(forming, t.addr(), groups); err != nil {
 		return target{}, err
 	}
-	return t, waitUntil(ctx, p, func() error { return ready(ctx, t) })
+	return t, demo.WaitServed(forming, []string{t.addr()})
 }
 
 // build makes the binary when none was given.
@@ -53,40 +59,5 @@ func (b *bench) build(ctx context.Context) error {
 		return fmt.Errorf("build codis: %w: %s", err, out)
 	}
 	b.codis = path
-	return nil
-}
-
-// assign makes one group of each backend and spreads the slots over them.
-func (b *bench) assign(ctx context.Context, t target) error {
-	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: t.addr()})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	for i, addr := range b.redis {
-		if _, err := client.Do(ctx, "CODIS.GROUP", "ADD", fmt.Sprint(i+1), addr); err != nil {
-			return fmt.Errorf("add group %d: %w", i+1, err)
-		}
-	}
-	if _, err := client.Do(ctx, "CODIS.ASSIGN", "AUTO"); err != nil {
-		return fmt.Errorf("assign the slots: %w", err)
-	}
-	return nil
-}
-
-// ready asks whether the node has the table and serves.
-func ready(ctx context.Context, t target) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.http+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("/readyz: %s", answer.Status)
-	}
 	return nil
 }

@@ -26,10 +26,13 @@ type Spec struct {
 	Args []string
 	// Dir is the working directory; empty means this process's own.
 	Dir string
-	// Env is added to this process's environment, as KEY=value.
+	// Env is the environment, as KEY=value; nil means this process's own.
 	Env []string
 	// Log is the file that standard output and error are appended to.
 	Log string
+	// OnEnd, when set, is called when the process has ended, on a goroutine of
+	// the Group; Close waits for it.
+	OnEnd func(*Process)
 }
 
 // Group owns child processes and the operating system thread that starts them.
@@ -86,7 +89,7 @@ func (g *Group) Start(s Spec) (*Process, error) {
 	}
 	defer log.Close() // the child has its own descriptor
 	cmd := exec.Command(s.Path, s.Args...)
-	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), s.Env...)
+	cmd.Dir, cmd.Env = s.Dir, s.Env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes()
 	reply := make(chan error, 1)
@@ -100,6 +103,9 @@ func (g *Group) Start(s Spec) (*Process, error) {
 	go func() {
 		defer g.wg.Done()
 		p.wait()
+		if s.OnEnd != nil {
+			s.OnEnd(p)
+		}
 	}()
 	return p, nil
 }
