@@ -1,6 +1,10 @@
 package command
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"codis/router/resp"
+)
 
 // Flags is a set of properties of a command. The low ones are the server's
 // own, in the order in which its COMMAND reply names them; those from
@@ -59,9 +63,12 @@ const serverFlags = Flags(1<<len(serverFlagNames) - 1)
 // Has reports whether all flags of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }
 
-// names calls yield for each of the server's flags in f, in the server's order.
-func (f Flags) names(yield func(string)) {
-	for rest := uint64(f & serverFlags); rest != 0; rest &= rest - 1 {
-		yield(serverFlagNames[bits.TrailingZeros64(rest)])
+// appendNames appends the names of the bits that are set, as an array of
+// simple strings in bit order.
+func appendNames(dst []byte, names []string, set uint64) []byte {
+	dst = resp.AppendArray(dst, bits.OnesCount64(set))
+	for ; set != 0; set &= set - 1 {
+		dst = resp.AppendSimple(dst, names[bits.TrailingZeros64(set)])
 	}
+	return dst
 }
