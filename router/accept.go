@@ -1,0 +1,74 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+const (
+	maxClientsText = "-ERR max number of clients reached\r\n"
+	// acceptPause is how long an acceptor waits after an error that is not its
+	// listener's end: mostly that the process is out of file descriptors.
+	acceptPause = 50 * time.Millisecond
+)
+
+// accept hands new clients to the loops in turn. The event library could accept
+// itself, but stops for good when the process runs out of file descriptors.
+func (r *Router) accept(ctx context.Context, ln net.Listener) {
+	warned := time.Time{}
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			r.admit(conn)
+			continue
+		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
+			return
+		case time.Since(warned) > time.Minute:
+			warned = time.Now()
+			r.log.Error("clients can't be accepted", "listener", ln.Addr().String(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(acceptPause):
+		}
+	}
+}
+
+// admit gives a client to a loop, or turns it away.
+func (r *Router) admit(conn net.Conn) {
+	if int(r.clients.Add(1)) > r.table.Load().limits.maxClients {
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = conn.Write([]byte(maxClientsText))
+		r.turnAway(conn)
+		return
+	}
+	id := r.nextID.Add(1)
+	l := r.loops[int(id)%len(r.loops)]
+	s := &session{
+		l: l, id: id, authed: r.cfg.Password == "",
+		addr: clientAddr(conn), localAddr: conn.LocalAddr().String(),
+	}
+	if err := l.enroll(conn, s); err != nil {
+		r.turnAway(conn)
+		r.log.Error("a client can't be served", "client", s.addr, "error", err)
+	}
+}
+
+func (r *Router) turnAway(conn net.Conn) {
+	r.clients.Add(-1)
+	r.rejected.Add(1)
+	_ = conn.Close()
+}
+
+// clientAddr is how CLIENT LIST names a client: host:port, or the socket's path
+// with port 0 as Redis does.
+func clientAddr(conn net.Conn) string {
+	if _, unix := conn.RemoteAddr().(*net.UnixAddr); unix {
+		return conn.LocalAddr().String() + ":0"
+	}
+	return conn.RemoteAddr().String()
+}

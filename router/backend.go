@@ -1,0 +1,327 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"codis/router/resp"
+)
+
+var (
+	// errBackendTimeout is returned to requests whose backend made no progress
+	// for backend-timeout.
+	errBackendTimeout = errors.New("no answer in time, outcome unknown")
+	// errBackendClosed is returned to requests whose connection broke first.
+	errBackendClosed = errors.New("connection lost before the reply, outcome unknown")
+	// errBackendGarbage is returned when a backend sent what no request asked for.
+	errBackendGarbage = errors.New("unexpected bytes from the server, connection closed, outcome unknown")
+	// errBackendBusy is returned when too many bytes wait for a backend already.
+	errBackendBusy = errors.New("too many bytes are waiting for this server")
+)
+
+const (
+	// directWrite is the size from which bytes are written at once, behind what
+	// is pending, instead of being copied and written at the end of the round.
+	directWrite = 16 << 10
+	// backendQueueLimit bounds the bytes that wait for one backend connection; a
+	// single command may exceed it.
+	backendQueueLimit = 256 << 20
+	// Back-off of connection attempts to one server.
+	backoffMin = 50 * time.Millisecond
+	backoffMax = 2 * time.Second
+)
+
+// server is one redis-server as one loop sees it.
+type server struct {
+	l *loop
+	target
+	// conns are the shared connections, one per database.
+	conns []*backend
+	// failures in a row, the time of the next attempt and why the last one failed.
+	failures int
+	retryAt  int64
+	lastErr  error
+	// stamp and part are scratch of the split that is being made: the part of
+	// this server is valid when stamp is that of the loop.
+	stamp uint64
+	part  int
+	// retired servers are out of the table; they close once nothing waits.
+	retired bool
+}
+
+// backendState is the life of a shared connection: opening -> ready -> closed.
+type backendState uint8
+
+const (
+	// backendOpening: dialed on a goroutine; requests queue meanwhile.
+	backendOpening backendState = iota
+	// backendReady: registered with the loop.
+	backendReady
+	// backendClosed: broken or retired; the server makes another when needed.
+	backendClosed
+)
+
+func (s backendState) String() string {
+	switch s {
+	case backendOpening:
+		return "opening"
+	case backendReady:
+		return "ready"
+	case backendClosed:
+		return "closed"
+	}
+	return "unknown"
+}
+
+// backend is a shared, pipelined connection of one loop to one database of one
+// server. Replies come in the order of the requests: fifo.
+type backend struct {
+	l     *loop
+	srv   *server
+	db    int
+	state backendState
+	conn  gnet.Conn
+	// clientID is the server's CLIENT ID of this connection, 0 when it did not
+	// tell: what a drain names in CLIENT KILL ID.
+	clientID int64
+	fifo     fifo
+	// out holds requests until the end of the round; in a reply that is not whole.
+	out, in []byte
+	scan    resp.ReplyScanner
+	dirty   bool
+	// progress is when bytes last moved; unsent what the kernel had not taken then.
+	progress int64
+	unsent   int
+}
+
+// backend returns the connection of a database, making it when there is none.
+func (s *server) backend(db int) (*backend, error) {
+	for db >= len(s.conns) {
+		s.conns = append(s.conns, nil)
+	}
+	if b := s.conns[db]; b != nil {
+		return b, nil
+	}
+	if s.lastErr != nil && s.l.now < s.retryAt {
+		return nil, s.lastErr
+	}
+	b := &backend{l: s.l, srv: s, db: db}
+	s.conns[db] = b
+	s.l.stats.dials++
+	s.l.r.spawn(b.dial)
+	return b, nil
+}
+
+// dial runs on a goroutine: it connects, authenticates, names the connection and
+// selects the database, and hands the socket to the loop, which calls opened.
+func (b *backend) dial(ctx context.Context) {
+	limits := &b.l.r.table.Load().limits
+	opts := resp.ClientOptions{
+		Addr: b.srv.addr, User: b.srv.user, Password: b.srv.password,
+		Name: "codis:" + b.l.r.cfg.NodeID, DB: b.db,
+		DialTimeout: limits.dialTimeout, Timeout: limits.dialTimeout,
+	}
+	if err := b.connect(ctx, opts); err != nil {
+		b.l.post(func() { b.failed(err) })
+	}
+}
+
+func (b *backend) connect(ctx context.Context, opts resp.ClientOptions) error {
+	client, err := resp.Dial(ctx, opts)
+	if err != nil {
+		return err
+	}
+	if reply, err := client.Do(ctx, "CLIENT", "ID"); err == nil {
+		b.clientID = reply.Int
+	}
+	conn, err := client.Detach()
+	if err != nil {
+		_ = client.Close()
+		return err
+	}
+	return b.l.enroll(conn, b)
+}
+
+// opened is called by the loop once the connection is registered.
+func (b *backend) opened(c gnet.Conn) gnet.Action {
+	if b.state == backendClosed {
+		return gnet.Close
+	}
+	b.conn, b.state = c, backendReady
+	b.srv.failures, b.srv.lastErr = 0, nil
+	b.progress = b.l.now
+	b.markDirty()
+	return gnet.None
+}
+
+// failed is called in the loop when the connection could not be made.
+func (b *backend) failed(err error) {
+	s := b.srv
+	s.l.stats.dialErrors++
+	s.failures++
+	delay := min(backoffMin<<min(s.failures-1, 10), backoffMax)
+	s.retryAt = b.l.now + int64(delay)
+	s.lastErr = err
+	b.drop(err)
+}
+
+// send queues one command for this connection.
+func (b *backend) send(q *request, raw []byte) {
+	b.fifo.push(q)
+	if len(raw) >= directWrite && b.state == backendReady {
+		b.writeNow(raw)
+		return
+	}
+	b.out = b.l.pool.append(b.out, raw)
+	b.markDirty()
+}
+
+// busy says whether too much waits already to take another request.
+func (b *backend) busy() bool {
+	return len(b.out)+b.unsent > backendQueueLimit
+}
+
+func (b *backend) markDirty() {
+	if !b.dirty {
+		b.dirty = true
+		b.l.dirtyBackends = append(b.l.dirtyBackends, b)
+		b.l.wantFlush()
+	}
+}
+
+// flush writes what the round has gathered.
+func (b *backend) flush() {
+	b.dirty = false
+	if b.state == backendReady && len(b.out) > 0 {
+		b.writeNow(nil)
+	}
+}
+
+// writeNow writes what is pending and then raw, with one system call. The event
+// library keeps a copy of what the kernel does not take.
+func (b *backend) writeNow(raw []byte) {
+	out := b.out
+	b.out = nil
+	// An error closes the connection before Write returns, by the loop's OnClose.
+	switch {
+	case len(raw) == 0:
+		_, _ = b.conn.Write(out)
+	case len(out) == 0:
+		_, _ = b.conn.Write(raw)
+	default:
+		b.l.iov[0], b.l.iov[1] = out, raw
+		_, _ = b.conn.Writev(b.l.iov[:])
+	}
+	b.l.pool.put(out)
+	if b.state == backendReady {
+		b.unsent = b.conn.OutboundBuffered()
+	}
+}
+
+// traffic hands the replies in data to the requests that wait for them.
+func (b *backend) traffic(data []byte) gnet.Action {
+	b.progress = b.l.now
+	if len(b.in) > 0 {
+		b.in = b.l.pool.append(b.in, data)
+		data = b.in
+	}
+	used := 0
+	for used < len(data) {
+		if b.fifo.len() == 0 {
+			b.drop(errBackendGarbage)
+			return gnet.Close
+		}
+		n, err := b.scan.Next(data[used:])
+		if err != nil {
+			b.drop(fmt.Errorf("%w: %v", errBackendGarbage, err))
+			return gnet.Close
+		}
+		if n == 0 {
+			break
+		}
+		b.l.complete(b.fifo.pop(), data[used:used+n])
+		used += n
+	}
+	b.keep(data, used)
+	if b.srv.retired {
+		b.srv.closeIdle()
+	}
+	return gnet.None
+}
+
+// keep holds on to the bytes behind used: the start of a reply.
+func (b *backend) keep(data []byte, used int) {
+	rest := data[used:]
+	switch {
+	case len(rest) == 0:
+		b.l.pool.put(b.in)
+		b.in = nil
+	case len(b.in) == 0:
+		b.in = b.l.pool.append(nil, rest)
+	case used > 0:
+		b.in = b.in[:copy(b.in, rest)]
+	}
+}
+
+// drop answers all that waits with an error and forgets the connection; the
+// caller closes the socket. Outside this connection nothing is touched.
+func (b *backend) drop(err error) {
+	if b.state == backendClosed {
+		return
+	}
+	b.state = backendClosed
+	if b.db < len(b.srv.conns) && b.srv.conns[b.db] == b {
+		b.srv.conns[b.db] = nil
+	}
+	text := b.srv.appendError(nil, err)
+	for q := b.fifo.pop(); q != nil; q = b.fifo.pop() {
+		b.l.stats.lost++
+		b.l.complete(q, text)
+	}
+	b.l.pool.put(b.out)
+	b.l.pool.put(b.in)
+	b.out, b.in = nil, nil
+}
+
+// appendError writes an error reply that names group and server. What the client
+// package returns names the server already.
+func (s *server) appendError(dst []byte, err error) []byte {
+	text := err.Error()
+	if !strings.HasPrefix(text, s.addr) {
+		text = s.addr + ": " + text
+	}
+	return resp.AppendError(dst, fmt.Sprintf("ERR group %d server %s", s.group, text))
+}
+
+// check is called at every tick: a connection that owes replies and moves no
+// byte for timeout is given up.
+func (b *backend) check(timeout time.Duration) {
+	if b.state != backendReady || b.fifo.len() == 0 {
+		return
+	}
+	if unsent := b.conn.OutboundBuffered(); unsent < b.unsent {
+		b.unsent, b.progress = unsent, b.l.now
+	}
+	if b.l.now-max(b.progress, b.fifo.peek().start) < int64(timeout) {
+		return
+	}
+	conn := b.conn
+	b.drop(errBackendTimeout)
+	_ = b.l.el.Close(conn)
+}
+
+// closeIdle closes the connections of a retired server that owe nothing.
+func (s *server) closeIdle() {
+	for _, b := range s.conns {
+		if b != nil && b.fifo.len() == 0 && b.state == backendReady {
+			b.drop(errBackendClosed)
+			// Not at once: this may be called while the loop handles the connection.
+			_ = b.conn.Close()
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package router
+
+// requestState says what a request waits for. See the diagram in DESIGN.md.
+type requestState uint8
+
+const (
+	// requestWaiting: a backend owes the reply, or its connection is opening.
+	requestWaiting requestState = iota
+	// requestJoining: its parts wait, each at a backend of its own.
+	requestJoining
+	// requestParked: a goroutine works on it and its session takes no more
+	// requests until it has posted the reply.
+	requestParked
+	// requestDone: the reply is here and waits for the replies before it.
+	requestDone
+)
+
+func (s requestState) String() string {
+	switch s {
+	case requestWaiting:
+		return "waiting"
+	case requestJoining:
+		return "joining"
+	case requestParked:
+		return "parked"
+	case requestDone:
+		return "done"
+	}
+	return "unknown"
+}
+
+// request is one command of a session, or one part of a command that was split
+// over several backends. Requests are owned by their loop and used again.
+type request struct {
+	// next links the requests of a session, oldest first, and the free list.
+	next *request
+	// sess is the session that waits; nil when it is gone or for a part.
+	sess *session
+	// parent and part say whose part this is; parent is nil for a whole request.
+	parent *request
+	part   int
+	// join collects the parts' replies; nil for a request that is not split.
+	join *join
+	// reply holds the answer from the time it is known until it may be sent, in a
+	// buffer of the loop's pool.
+	reply []byte
+	// start is when the request was dispatched, in the loop's time.
+	start int64
+	state requestState
+	// family is the command's family, for the figures.
+	family uint8
+	// silent drops the reply (CLIENT REPLY OFF and SKIP).
+	silent bool
+}
+
+// newRequest takes a request from the loop's free list.
+func (l *loop) newRequest(s *session, family uint8) *request {
+	q := l.freeRequests
+	if q == nil {
+		q = new(request)
+	} else {
+		l.freeRequests = q.next
+		*q = request{}
+	}
+	q.sess = s
+	q.family = family
+	q.start = l.now
+	return q
+}
+
+func (l *loop) freeRequest(q *request) {
+	if q.join != nil {
+		l.freeJoin(q.join)
+	}
+	l.pool.put(q.reply)
+	*q = request{next: l.freeRequests}
+	l.freeRequests = q
+}
+
+// complete takes the reply of a request, which may point into a read buffer, and
+// sends it if all replies before it are out.
+func (l *loop) complete(q *request, reply []byte) {
+	if q.parent != nil {
+		l.completePart(q, reply)
+		return
+	}
+	l.stats.observe(q.family, l.now-q.start, len(reply) > 0 && reply[0] == '-')
+	s := q.sess
+	switch {
+	case s == nil: // the client is gone
+		l.freeRequest(q)
+	case s.head == q:
+		s.pop() // first: a failed write forgets what is still queued
+		if !q.silent {
+			s.write(reply)
+		}
+		l.freeRequest(q)
+		s.release()
+	default:
+		if !q.silent {
+			q.reply = l.pool.append(nil, reply)
+		}
+		q.state = requestDone
+	}
+}
+
+// finish is complete for a request that holds its reply already.
+func (l *loop) finish(q *request) {
+	l.stats.observe(q.family, l.now-q.start, len(q.reply) > 0 && q.reply[0] == '-')
+	q.state = requestDone
+	if q.sess == nil {
+		l.freeRequest(q)
+		return
+	}
+	if q.sess.head == q {
+		q.sess.release()
+	}
+}

@@ -1,0 +1,349 @@
+// Package router is the data plane: it accepts clients, reads their requests on
+// event loops, sends each request to the redis-server whose group owns the slot
+// of its keys, and gives the replies back in order. One loop runs per core and
+// shares nothing with the others. The router knows the cluster only as the
+// immutable topology that it is given, answers CODIS.* through the Admin it is
+// given, and leaves Raft, health probes and changes to others. main is its only
+// caller.
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+const (
+	// tickInterval is how often a loop looks at timeouts; hurriedTick is used
+	// while a client is watched that does not read.
+	tickInterval = 100 * time.Millisecond
+	hurriedTick  = 10 * time.Millisecond
+	// trimTicks is how many ticks pass between two trims of the buffer pools.
+	trimTicks = 50
+)
+
+// ErrStopped is returned by calls on a router that has been stopped.
+var ErrStopped = errors.New("the router has been stopped")
+
+// Admin answers CODIS.* commands. ServeRESP is called on goroutines of the
+// router, many at a time, may block until ctx ends, and returns one whole reply.
+type Admin interface {
+	ServeRESP(ctx context.Context, caller string, args [][]byte) []byte
+}
+
+// Config is what a router needs to know of its node.
+type Config struct {
+	// NodeID names the node to servers (CLIENT SETNAME codis:<id>) and in INFO.
+	NodeID string
+	// Addr is the host:port to listen on; port 0 takes a free one.
+	Addr string
+	// Unix is the path of a Unix socket to listen on as well; empty for none.
+	Unix string
+	// Host and Zone say where the node runs, for reads from the nearest replica.
+	// Host is compared with the hosts of the servers' addresses.
+	Host, Zone string
+	// Password is what clients must give to AUTH; empty for none.
+	Password string
+	// Version of this binary, for INFO.
+	Version string
+	// Loops is the number of event loops; 0 takes half of the cores, at least one.
+	Loops int
+	// Logger takes what operators should see; nil takes slog's default.
+	Logger *slog.Logger
+}
+
+// Validate says what is wrong with the configuration; it changes nothing.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("client address %q: %w", c.Addr, err)
+	}
+	if c.Loops < 0 {
+		return fmt.Errorf("loops: %d is negative", c.Loops)
+	}
+	return nil
+}
+
+// Router serves the client ports of one node.
+type Router struct {
+	cfg     Config
+	admin   Admin
+	log     *slog.Logger
+	started time.Time
+	loops   []*loop
+	// table is what loops adopt; it is never nil.
+	table atomic.Pointer[table]
+	// clients counts connections, nextID numbers them.
+	clients atomic.Int64
+	nextID  atomic.Int64
+	// rejected counts those that were turned away.
+	rejected atomic.Int64
+	// buffered[i] is how many bytes loop i holds in buffers, as of its last tick.
+	buffered []atomic.Int64
+	// hurry asks for quick ticks until the next one.
+	hurry    atomic.Bool
+	draining atomic.Bool
+	failures authFailures
+
+	mu        sync.Mutex
+	state     *topology.State
+	health    map[string]Health
+	stopped   bool
+	listeners []net.Listener
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// New makes a router; Start runs it.
+func New(cfg Config, admin Admin) (*Router, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Loops == 0 {
+		cfg.Loops = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	r := &Router{
+		cfg: cfg, admin: admin, log: cfg.Logger.With("component", "router"),
+		started: time.Now(), state: new(topology.State),
+		buffered: make([]atomic.Int64, cfg.Loops),
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.table.Store(newTable(r.state, nil, r.here()))
+	for i := range cfg.Loops {
+		l, err := newLoop(r, i)
+		if err != nil {
+			return nil, fmt.Errorf("event loop: %w", err)
+		}
+		r.loops = append(r.loops, l)
+	}
+	return r, nil
+}
+
+func (r *Router) here() place { return place{host: r.cfg.Host, zone: r.cfg.Zone} }
+
+// clock is the time that loops work with: nanoseconds since the router was made,
+// by the monotonic clock.
+func (r *Router) clock() int64 { return int64(time.Since(r.started)) }
+
+// Start opens the listeners and runs the loops. Errors name the flag that set
+// the address in question.
+func (r *Router) Start(ctx context.Context) error {
+	for i, l := range r.loops {
+		if err := l.start(); err != nil {
+			r.loops = r.loops[:i]
+			r.abandon()
+			return fmt.Errorf("event loop: %w", err)
+		}
+		table := r.table.Load()
+		l.post(func() { l.adopt(table) })
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", r.cfg.Addr)
+	if err != nil {
+		r.abandon()
+		return fmt.Errorf("listen for clients on %s (--addr): %w", r.cfg.Addr, err)
+	}
+	r.listeners = append(r.listeners, ln)
+	if r.cfg.Unix != "" {
+		if err := r.listenUnix(ctx, lc); err != nil {
+			r.abandon()
+			return err
+		}
+	}
+	for _, ln := range r.listeners {
+		r.spawn(func(ctx context.Context) { r.accept(ctx, ln) })
+	}
+	r.spawn(r.tick)
+	return nil
+}
+
+// listenUnix removes a socket file that a killed process left behind, but not
+// one that somebody still answers on.
+func (r *Router) listenUnix(ctx context.Context, lc net.ListenConfig) error {
+	ln, err := lc.Listen(ctx, "unix", r.cfg.Unix)
+	if err != nil {
+		if conn, dialErr := net.DialTimeout("unix", r.cfg.Unix, time.Second); dialErr == nil {
+			_ = conn.Close()
+			return fmt.Errorf("listen for clients on %s (--unix): another process listens there", r.cfg.Unix)
+		}
+		if info, statErr := os.Stat(r.cfg.Unix); statErr != nil || info.Mode()&os.ModeSocket == 0 {
+			return fmt.Errorf("listen for clients on %s (--unix): %w", r.cfg.Unix, err)
+		}
+		if err := os.Remove(r.cfg.Unix); err != nil {
+			return fmt.Errorf("remove the dead socket %s (--unix): %w", r.cfg.Unix, err)
+		}
+		if ln, err = lc.Listen(ctx, "unix", r.cfg.Unix); err != nil {
+			return fmt.Errorf("listen for clients on %s (--unix): %w", r.cfg.Unix, err)
+		}
+	}
+	r.listeners = append(r.listeners, ln)
+	return nil
+}
+
+// abandon gives up a start half-way.
+func (r *Router) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = r.Stop(ctx)
+}
+
+// Addr is the address that clients connect to, with the real port. It is empty
+// before Start.
+func (r *Router) Addr() string {
+	if len(r.listeners) == 0 {
+		return ""
+	}
+	return r.listeners[0].Addr().String()
+}
+
+// SetState gives the router a newer topology; an older one is ignored.
+func (r *Router) SetState(s *topology.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.Epoch < r.state.Epoch {
+		return
+	}
+	r.state = s
+	r.publishLocked()
+}
+
+// SetHealth says which servers can be read from, by address.
+func (r *Router) SetHealth(health map[string]Health) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.health = health
+	r.publishLocked()
+}
+
+func (r *Router) publishLocked() {
+	t := newTable(r.state, r.health, r.here())
+	r.table.Store(t)
+	for _, l := range r.loops {
+		if l.el != nil {
+			l.post(func() { l.adopt(t) })
+		}
+	}
+}
+
+// Ready says whether the node serves, and if not, why.
+func (r *Router) Ready() (ok bool, reason string) {
+	switch {
+	case r.draining.Load():
+		return false, "the node is shutting down"
+	case r.Addr() == "":
+		return false, "the node is starting"
+	case r.table.Load().epoch == 0:
+		return false, "the node has no slot table yet: it has not joined a cluster"
+	}
+	return true, ""
+}
+
+// Drain turns readiness off: Ready says no from now on, new connections are
+// refused and listeners closed, while clients that are connected are served.
+func (r *Router) Drain() {
+	if r.draining.Swap(true) {
+		return
+	}
+	for _, ln := range r.listeners {
+		_ = ln.Close()
+	}
+}
+
+// Stop drains, lets what is in flight end until ctx does, closes all connections
+// and returns when every goroutine of the router has ended. The second call
+// returns nil at once.
+func (r *Router) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	stopped := r.stopped
+	r.stopped = true
+	r.mu.Unlock()
+	if stopped {
+		return nil
+	}
+	r.Drain()
+	r.closeClients(ctx)
+	r.cancel()
+	var errs []error
+	for _, l := range r.loops {
+		errs = append(errs, l.stop())
+	}
+	r.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// closeClients closes every client once it has its replies, and waits for that.
+func (r *Router) closeClients(ctx context.Context) {
+	_ = r.eachLoop(ctx, func(l *loop) {
+		for _, s := range l.sessions {
+			s.close()
+		}
+	})
+	for r.clients.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Millisecond): // sessions close on their own loops
+		}
+	}
+}
+
+// spawn runs f on a goroutine that Stop waits for; its context ends with Stop.
+func (r *Router) spawn(f func(ctx context.Context)) {
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		f(r.ctx)
+	}()
+}
+
+// eachLoop runs f once in every loop, one loop after the other, so that f may
+// gather into its caller's variables.
+func (r *Router) eachLoop(ctx context.Context, f func(l *loop)) error {
+	for _, l := range r.loops {
+		done := make(chan struct{})
+		l.post(func() {
+			f(l)
+			close(done)
+		})
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.ctx.Done():
+			return ErrStopped
+		}
+	}
+	return nil
+}
+
+// tick makes the loops look at timeouts.
+func (r *Router) tick(ctx context.Context) {
+	for {
+		wait := tickInterval
+		if r.hurry.Swap(false) {
+			wait = hurriedTick
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		now := time.Now()
+		for _, l := range r.loops {
+			l.post(func() { l.tick(now) })
+		}
+	}
+}

@@ -1,0 +1,408 @@
+package router
+
+import (
+	"errors"
+	"net"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"codis/router/command"
+	"codis/router/resp"
+)
+
+const (
+	// maxPipeline is how many requests of one session may be under way; the bytes
+	// behind them wait in its query buffer until half of them are answered.
+	maxPipeline = 4096
+	// outputHighWater is how many unsent bytes make a session wait for its reader
+	// before more of its requests are taken.
+	outputHighWater = 1 << 20
+)
+
+// pause is the set of reasons for which a session takes no further request.
+type pause uint8
+
+const (
+	// pauseParked: a goroutine works on its last request.
+	pauseParked pause = 1 << iota
+	// pausePipeline: maxPipeline requests are under way.
+	pausePipeline
+	// pauseOutput: the client does not read its replies.
+	pauseOutput
+	// pauseDelay: a wrong password costs time.
+	pauseDelay
+	// pauseClosing: it closes when the replies that it is owed are out.
+	pauseClosing
+)
+
+// replyMode is CLIENT REPLY.
+type replyMode uint8
+
+const (
+	replyOn replyMode = iota
+	replyOff
+	// replySkipNext is set by CLIENT REPLY SKIP; the next command becomes replySkip.
+	replySkipNext
+	replySkip
+)
+
+// session is one client connection. It belongs to one loop.
+type session struct {
+	l    *loop
+	conn gnet.Conn
+	id   int64
+	// head and tail are the requests that are not answered yet, in request order.
+	head, tail *request
+	pending    int
+	pause      pause
+	// dirty sessions are in the loop's list for this round, watched ones in that
+	// for every tick; closed ones have no connection any more.
+	dirty, watched, closed bool
+	// in holds bytes that are not dispatched yet, from inPos on; scan is lent
+	// while a frame is incomplete.
+	in    []byte
+	inPos int
+	scan  *resp.Scanner
+	// out gathers replies until the end of the round; unsent is what the client
+	// had not taken after the last write.
+	out    []byte
+	unsent int
+
+	authed   bool
+	db       int
+	readFrom readFrom
+	reply    replyMode
+
+	name, libName, libVersion string
+	noEvict                   bool
+	addr, localAddr           string
+	created, active           int64
+	lastCommand               *command.Command
+	commands                  uint64
+}
+
+// opened is called by the loop once the connection is registered.
+func (s *session) opened(c gnet.Conn) gnet.Action {
+	s.conn = c
+	s.created, s.active = s.l.now, s.l.now
+	s.l.sessions[s.id] = s
+	s.l.stats.accepted++
+	if d := s.l.table.limits.keepAlive; d > 0 {
+		if _, tcp := c.RemoteAddr().(*net.TCPAddr); tcp {
+			_ = c.SetKeepAlivePeriod(d)
+		}
+	}
+	return gnet.None
+}
+
+// traffic takes the bytes that have come in.
+func (s *session) traffic(data []byte) gnet.Action {
+	s.active = s.l.now
+	s.l.stats.bytesIn += uint64(len(data))
+	if s.pause&pauseClosing != 0 {
+		return gnet.None
+	}
+	if s.inPos < len(s.in) {
+		s.in = s.l.pool.append(s.in, data)
+		if s.overQueryLimit() {
+			return gnet.Close
+		}
+		if s.pause == 0 {
+			s.resume()
+		}
+		return gnet.None
+	}
+	used := 0
+	if s.pause == 0 {
+		used = s.consume(data)
+	}
+	if used < len(data) && s.pause&pauseClosing == 0 {
+		s.in = s.l.pool.append(s.in, data[used:])
+	}
+	return gnet.None
+}
+
+// resume goes on with the bytes that waited.
+func (s *session) resume() {
+	s.inPos += s.consume(s.in[s.inPos:])
+	switch {
+	case s.inPos == len(s.in) || s.pause&pauseClosing != 0:
+		s.l.pool.put(s.in)
+		s.in, s.inPos = nil, 0
+	case s.inPos > len(s.in)/2:
+		s.in = s.in[:copy(s.in, s.in[s.inPos:])]
+		s.inPos = 0
+	}
+}
+
+// consume dispatches the requests in buf until it ends, holds only part of a
+// frame, or the session pauses. It returns how many bytes it took.
+func (s *session) consume(buf []byte) (used int) {
+	l := s.l
+	scan := s.scan
+	if scan == nil {
+		scan = l.scan
+	}
+	authed := s.authed
+	scan.Limits = l.scanLimits(authed)
+	for used < len(buf) && s.pause == 0 {
+		n, err := scan.Next(buf[used:])
+		if err != nil {
+			s.protocolError(err)
+			return len(buf)
+		}
+		if n == 0 {
+			if s.scan == nil {
+				s.scan, l.scan = scan, l.lendScanner()
+			}
+			return used
+		}
+		frame := buf[used : used+n]
+		used += n
+		args := scan.Args()
+		if len(args) == 0 {
+			continue
+		}
+		if scan.Inline() {
+			l.frame = resp.AppendCommand(l.frame[:0], args...)
+			frame = l.frame
+		}
+		s.dispatch(args, frame)
+		if s.authed != authed {
+			authed = s.authed
+			scan.Limits = l.scanLimits(authed)
+		}
+	}
+	if s.scan != nil {
+		l.returnScanner(s.scan)
+		s.scan = nil
+	}
+	return used
+}
+
+// overQueryLimit says whether the client has sent more than it may have waiting.
+func (s *session) overQueryLimit() bool {
+	waiting := int64(len(s.in) - s.inPos)
+	if waiting > s.l.table.limits.queryBuffer {
+		s.l.log.Warn("client closed: query buffer limit reached", "client", s.addr, "bytes", waiting)
+		return true
+	}
+	if waiting > fairShare && s.l.overMemory() {
+		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
+		return true
+	}
+	return false
+}
+
+// protocolError answers what could not be read as a request, and closes.
+func (s *session) protocolError(err error) {
+	s.l.stats.protocolErrors++
+	var bad *resp.ProtocolError
+	text := err.Error()
+	if errors.As(err, &bad) {
+		text = bad.Text
+	}
+	s.reply = replyOn
+	s.answer(nil, resp.AppendError(nil, "ERR Protocol error: "+text))
+	s.close()
+}
+
+// close ends the session once the replies that it is owed are out.
+func (s *session) close() {
+	s.pause |= pauseClosing
+	s.markDirty()
+}
+
+// abort ends the session at the end of the round, whatever it is owed.
+func (s *session) abort() {
+	s.forget()
+	s.close()
+}
+
+// forget lets go of the requests under way; their replies are dropped when they come.
+func (s *session) forget() {
+	for q := s.head; q != nil; {
+		next := q.next
+		q.next = nil
+		q.sess = nil
+		if q.state == requestDone {
+			s.l.freeRequest(q)
+		}
+		q = next
+	}
+	s.head, s.tail, s.pending = nil, nil, 0
+	s.l.pool.put(s.out)
+	s.l.pool.put(s.in)
+	s.out, s.in, s.inPos = nil, nil, 0
+}
+
+// connClosed is called by the loop when the connection is gone.
+func (s *session) connClosed() {
+	s.closed = true
+	s.pause |= pauseClosing
+	s.forget()
+	s.l.unsent -= int64(s.unsent)
+	s.unsent = 0
+	if s.scan != nil {
+		s.l.returnScanner(s.scan)
+		s.scan = nil
+	}
+	delete(s.l.sessions, s.id)
+	s.l.stats.closed++
+	s.l.r.clients.Add(-1)
+}
+
+// enqueue appends a request to those that wait for their reply.
+func (s *session) enqueue(q *request) {
+	if s.tail == nil {
+		s.head = q
+	} else {
+		s.tail.next = q
+	}
+	s.tail = q
+	s.pending++
+	if s.pending >= maxPipeline {
+		s.pause |= pausePipeline
+	}
+}
+
+// pop takes the oldest request off the queue; the caller frees it.
+func (s *session) pop() {
+	q := s.head
+	s.head, q.next = q.next, nil
+	if s.head == nil {
+		s.tail = nil
+	}
+	s.pending--
+	if s.pause&pausePipeline != 0 && s.pending <= maxPipeline/2 {
+		s.unpause(pausePipeline)
+	}
+}
+
+// unpause drops a reason to wait and lets the loop go on with the session at the
+// end of the round: not at once, because the caller may be deep in another one.
+func (s *session) unpause(reason pause) {
+	s.pause &^= reason
+	if s.pause == 0 && !s.closed && s.inPos < len(s.in) {
+		s.l.resumable = append(s.l.resumable, s)
+		s.l.wantFlush()
+	}
+}
+
+// release sends the replies that are known and whose turn it is.
+func (s *session) release() {
+	for q := s.head; q != nil && q.state == requestDone; q = s.head {
+		s.pop()
+		if !q.silent {
+			s.write(q.reply)
+		}
+		s.l.freeRequest(q)
+	}
+	if s.head == nil && s.pause&pauseClosing != 0 {
+		s.markDirty()
+	}
+}
+
+// answer sends a reply that the proxy made itself, in its turn. It copies b.
+func (s *session) answer(cmd *command.Command, b []byte) {
+	if cmd != nil {
+		s.l.stats.observe(uint8(cmd.Family), 0, len(b) > 0 && b[0] == '-')
+	}
+	if s.silent() {
+		return
+	}
+	if s.head == nil {
+		s.write(b)
+		return
+	}
+	q := s.l.newRequest(s, 0)
+	q.state = requestDone
+	q.reply = s.l.pool.append(nil, b)
+	s.enqueue(q)
+}
+
+// silent says whether the client asked for no reply to the command at hand.
+func (s *session) silent() bool {
+	return s.reply == replyOff || s.reply == replySkip
+}
+
+// write appends a reply to what the round sends.
+func (s *session) write(reply []byte) {
+	if len(reply) >= directWrite {
+		s.writeNow(reply)
+		return
+	}
+	s.out = s.l.pool.append(s.out, reply)
+	s.markDirty()
+}
+
+func (s *session) markDirty() {
+	if !s.dirty {
+		s.dirty = true
+		s.l.dirtySessions = append(s.l.dirtySessions, s)
+		s.l.wantFlush()
+	}
+}
+
+// flush ends the session's round: it writes what has gathered and closes the
+// session if it asked for that.
+func (s *session) flush() {
+	s.dirty = false
+	if s.closed {
+		return
+	}
+	if len(s.out) > 0 {
+		s.writeNow(nil)
+	}
+	if s.closed || s.pause&pauseClosing == 0 || s.head != nil {
+		return
+	}
+	if s.unsent > 0 {
+		s.l.watch(s)
+		return
+	}
+	_ = s.l.el.Close(s.conn)
+}
+
+// writeNow writes what is pending and then reply, with one system call. The event
+// library keeps a copy of what the kernel does not take.
+func (s *session) writeNow(reply []byte) {
+	out := s.out
+	s.out = nil
+	s.l.stats.bytesOut += uint64(len(out) + len(reply))
+	// An error closes the connection before Write returns, by the loop's OnClose.
+	switch {
+	case len(reply) == 0:
+		_, _ = s.conn.Write(out)
+	case len(out) == 0:
+		_, _ = s.conn.Write(reply)
+	default:
+		s.l.iov[0], s.l.iov[1] = out, reply
+		_, _ = s.conn.Writev(s.l.iov[:])
+	}
+	s.l.pool.put(out)
+	if !s.closed {
+		s.checkOutput()
+	}
+}
+
+// checkOutput keeps the account of unsent bytes, closes a client that is over its
+// limit and makes one that does not read wait.
+func (s *session) checkOutput() {
+	unsent := s.conn.OutboundBuffered()
+	s.l.unsent += int64(unsent - s.unsent)
+	s.unsent = unsent
+	switch {
+	case int64(unsent) > s.l.table.limits.outputBuffer:
+		s.l.log.Warn("client closed: output buffer limit reached", "client", s.addr, "bytes", unsent)
+		s.l.discard(s)
+	case unsent > fairShare && s.l.overMemory():
+		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", unsent)
+		s.l.discard(s)
+	case unsent > outputHighWater && s.pause&pauseOutput == 0:
+		s.pause |= pauseOutput
+		s.l.watch(s)
+	case unsent == 0 && s.pause&pauseOutput != 0:
+		s.unpause(pauseOutput)
+	}
+}

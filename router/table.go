@@ -1,0 +1,211 @@
+package router
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// Health is what the router needs to know of a server to read from it.
+type Health struct {
+	// Usable says that the server answers, is not loading and, when it is a
+	// replica, that its link to the master is up and no full sync is under way.
+	Usable bool
+	// LagBytes is how far a replica is behind its master's offset.
+	LagBytes int64
+}
+
+// readFrom says which servers of a group answer read-only commands.
+type readFrom uint8
+
+const (
+	readDefault readFrom = iota // a session that follows the cluster's setting
+	readMaster
+	readReplica
+	readNearest
+)
+
+// target is one server as requests are sent to it.
+type target struct {
+	group          int
+	addr           string
+	user, password string
+}
+
+// route is where the requests of one group go. Indexes are into table.targets.
+type route struct {
+	group  int
+	master int
+	// replicas are those that may be read from now; nearest are the best of all
+	// members: on this host, else in this zone, else any.
+	replicas, nearest []int
+}
+
+// table is the immutable routing table that every loop adopts: the topology and
+// the health of the servers, folded into what one request needs to look up.
+type table struct {
+	epoch   uint64
+	slots   [topology.SlotCount]*route
+	targets []target
+	// masters are the masters of all groups, owners of those that own slots.
+	masters, owners []int
+	readFrom        readFrom
+	limits          limits
+	// version is the oldest redis_version among the servers.
+	version string
+}
+
+// limits are the settings that the data plane reads, parsed once per table.
+type limits struct {
+	flush, dumpRestore bool
+	backendTimeout     time.Duration
+	dialTimeout        time.Duration
+	maxClients         int
+	idleTimeout        time.Duration
+	keepAlive          time.Duration
+	maxBulk, maxInline int
+	maxArgs            int
+	queryBuffer        int64
+	outputBuffer       int64
+	nodeMemory         int64
+}
+
+// place is where this node runs, for reads from the nearest.
+type place struct {
+	host, zone string
+}
+
+func newTable(s *topology.State, health map[string]Health, here place) *table {
+	t := &table{
+		epoch:    s.Epoch,
+		readFrom: parseReadFrom(s.Settings.Text("read-from")),
+		limits:   newLimits(s.Settings),
+	}
+	t.version = oldestVersion(s)
+	auth := topology.Credentials{
+		User:     s.Settings.Text("backend-user"),
+		Password: s.Settings.Text("backend-password"),
+	}
+	maxLag := s.Settings.Bytes("replica-max-lag")
+	routes := make(map[int]*route, len(s.Groups))
+	for _, id := range sortedGroups(s) {
+		group := s.Groups[id]
+		own := auth
+		if group.Auth != nil {
+			own = *group.Auth
+		}
+		routes[id] = t.addGroup(group, own, health, maxLag, here)
+	}
+	owning := make(map[int]bool, len(routes))
+	for i, slot := range s.Slots {
+		r := routes[slot.Group]
+		if r == nil {
+			continue
+		}
+		t.slots[i] = r
+		if !owning[slot.Group] {
+			owning[slot.Group] = true
+			t.owners = append(t.owners, r.master)
+		}
+	}
+	slices.Sort(t.owners)
+	return t
+}
+
+// unknownVersion is what clients are told while no server is attached.
+const unknownVersion = "0.0.0"
+
+func oldestVersion(s *topology.State) string {
+	oldest, least := unknownVersion, [3]int{}
+	for _, g := range s.Groups {
+		for _, server := range g.Servers {
+			var v [3]int
+			if n, _ := fmt.Sscanf(server.Version, "%d.%d.%d", &v[0], &v[1], &v[2]); n == 0 {
+				continue
+			}
+			if oldest == unknownVersion || slices.Compare(v[:], least[:]) < 0 {
+				oldest, least = server.Version, v
+			}
+		}
+	}
+	return oldest
+}
+
+func sortedGroups(s *topology.State) []int {
+	ids := make([]int, 0, len(s.Groups))
+	for id := range s.Groups {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (t *table) addGroup(g topology.Group, auth topology.Credentials, health map[string]Health, maxLag int64, here place) *route {
+	r := &route{group: g.ID, master: -1}
+	best := 0
+	for _, server := range g.Servers {
+		index := len(t.targets)
+		t.targets = append(t.targets, target{group: g.ID, addr: server.Addr, user: auth.User, password: auth.Password})
+		seen := health[server.Addr]
+		if server.Addr == g.Master {
+			r.master = index
+			t.masters = append(t.masters, index)
+		} else {
+			if !seen.Usable || seen.LagBytes > maxLag {
+				continue
+			}
+			r.replicas = append(r.replicas, index)
+		}
+		switch score := here.score(server); {
+		case score > best:
+			best = score
+			r.nearest = []int{index}
+		case score == best:
+			r.nearest = append(r.nearest, index)
+		}
+	}
+	return r
+}
+
+// score ranks a server by how near it is: 2 on this host, 1 in this zone, 0 else.
+func (p place) score(server topology.Server) int {
+	if host, _, err := net.SplitHostPort(server.Addr); err == nil && host == p.host {
+		return 2
+	}
+	if p.zone != "" && server.Zone == p.zone {
+		return 1
+	}
+	return 0
+}
+
+func parseReadFrom(text string) readFrom {
+	switch text {
+	case "replica":
+		return readReplica
+	case "nearest":
+		return readNearest
+	default:
+		return readMaster
+	}
+}
+
+func newLimits(s topology.Settings) limits {
+	return limits{
+		flush:          s.Bool("flush-commands"),
+		dumpRestore:    s.Bool("dump-restore"),
+		backendTimeout: s.Duration("backend-timeout"),
+		dialTimeout:    s.Duration("backend-dial-timeout"),
+		maxClients:     s.Int("maxclients"),
+		idleTimeout:    s.Duration("timeout"),
+		keepAlive:      s.Duration("tcp-keepalive"),
+		maxBulk:        int(s.Bytes("proto-max-bulk-len")),
+		maxInline:      int(s.Bytes("proto-inline-max-size")),
+		maxArgs:        s.Int("max-args"),
+		queryBuffer:    s.Bytes("client-query-buffer-limit"),
+		outputBuffer:   s.Bytes("client-output-buffer-limit"),
+		nodeMemory:     s.Bytes("node-memory-limit"),
+	}
+}
