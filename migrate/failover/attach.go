@@ -121,7 +121,11 @@ func checkFollower(c, master Facts, force bool) (Verdict, error) {
 		}
 	default:
 		if !force {
-			return Verdict{}, &Error{Addr: c.Addr, Kind: ErrOtherMaster, Text: "it follows " + c.MasterAddr + ", not the group's master " + master.Addr,
+			text := "it follows " + c.MasterAddr + ", not the group's master " + master.Addr
+			if c.MasterAddr == master.Addr {
+				text = "it follows a server that is " + c.MasterAddr + " to it, but not the one that is " + master.Addr + " here"
+			}
+			return Verdict{}, &Error{Addr: c.Addr, Kind: ErrOtherMaster, Text: text,
 				Hint: "point it at " + master.Addr + " with REPLICAOF, or say FORCE: its data is replaced"}
 		}
 	}
@@ -143,6 +147,9 @@ const (
 func lineageOf(c, master Facts) lineage {
 	sameHistory := c.LinkUp && c.ReplID != "" && c.ReplID == master.ReplID
 	switch {
+	case c.LinkUp && !sameHistory:
+		// Whatever the address says: 127.0.0.1 is another server on another host.
+		return lineageOther
 	case c.MasterRunID != "" && c.MasterRunID == master.RunID:
 		return lineageOurs
 	case c.MasterRole == RoleReplica:

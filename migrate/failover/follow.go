@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"codis/router/resp"
@@ -77,14 +78,27 @@ func Follow(ctx context.Context, r FollowRequest) error {
 // link stays down.
 func setMasterAuth(ctx context.Context, c *resp.Client, master Target) error {
 	// masteruser came with Redis 6: before, setting it to nothing fails, and that is as well.
-	if _, err := c.Do(ctx, "CONFIG", "SET", "masteruser", master.Auth.User); err != nil && master.Auth.User != "" {
+	if err := configSet(ctx, c, "masteruser", master.Auth.User); err != nil && master.Auth.User != "" {
 		return err
 	}
-	_, err := c.Do(ctx, "CONFIG", "SET", "masterauth", master.Auth.Password)
-	if master.Auth.Password == "" {
+	if err := configSet(ctx, c, "masterauth", master.Auth.Password); err != nil && master.Auth.Password != "" {
+		return err
+	}
+	return nil
+}
+
+// configSet drops the server's error for its text without the value: a server
+// whose CONFIG was renamed repeats the arguments of what it does not know.
+func configSet(ctx context.Context, c *resp.Client, name, value string) error {
+	_, err := c.Do(ctx, "CONFIG", "SET", name, value)
+	if err == nil {
 		return nil
 	}
-	return err
+	text, _, _ := strings.Cut(err.Error(), ", with args beginning with")
+	if value != "" {
+		text = strings.ReplaceAll(text, value, "***")
+	}
+	return errors.New(text)
 }
 
 // waitLink looks at the replica until its link is up. A replica that drops the

@@ -83,7 +83,7 @@ func (p *Prober) SetServers(targets []Target) {
 }
 
 func (p *Prober) startLocked(t Target, h Health, tr track) {
-	w := &watch{prober: p, target: t, health: h, track: tr}
+	w := &watch{prober: p, target: t, health: h, track: tr, backoff: p.cfg.Interval}
 	ctx, cancel := context.WithCancel(p.ctx)
 	w.cancel = cancel
 	p.watches[t.Addr] = w
