@@ -39,7 +39,7 @@ func (o *Ops) GroupDetach(ctx context.Context, who Caller, r GroupDetach) (Done,
 		return Done{}, err
 	}
 	done := Done{}
-	done.notef("server %s was left as it is: it still follows its master", r.Addr)
+	done.notef("server %s was left as it is, a replica that goes on following its master", r.Addr)
 	return done, nil
 }
 

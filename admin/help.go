@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"strings"
 
 	"codis/raftstore/topology"
 )
@@ -26,6 +27,9 @@ func (o *Ops) Help() []string {
 		"", "Settings (CODIS.CONFIG SET name value):")
 	for _, d := range topology.Definitions() {
 		about := string(d.Kind)
+		if len(d.Choices) > 0 {
+			about = strings.Join(d.Choices, "|")
+		}
 		switch {
 		case d.Secret:
 			about += ", secret"
