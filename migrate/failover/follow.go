@@ -11,8 +11,14 @@ import (
 	"codis/router/resp"
 )
 
-// followPoll is how often a replica is asked how far it is.
-const followPoll = 100 * time.Millisecond
+const (
+	// followPoll is how often a replica is asked how far it is.
+	followPoll = 100 * time.Millisecond
+	// followSteady is how many looks in a row must find a copy under way to believe
+	// it while not a byte has come: a master may save for minutes before it sends,
+	// but a replica that is refused looks the same for moments, many times a second.
+	followSteady = 10
+)
 
 // FollowRequest says who is to follow whom.
 type FollowRequest struct {
@@ -26,7 +32,14 @@ type FollowRequest struct {
 type FollowProgress struct {
 	// Elapsed is the time since REPLICAOF.
 	Elapsed time.Duration
+	// Looks is the number of looks in a row that found a copy under way.
+	Looks int
 	Replication
+}
+
+// copying says that a copy is really under way.
+func (p FollowProgress) copying() bool {
+	return p.Syncing && (p.SyncTotal > 0 || p.SyncRead > 0 || p.Looks >= followSteady)
 }
 
 // Follow makes one server the replica of another and returns when the link is
@@ -123,7 +136,10 @@ func waitLink(ctx context.Context, r FollowRequest, denied error) error {
 		if err == nil {
 			var now Replication
 			if now, err = askReplication(ctx, c); err == nil {
-				last = FollowProgress{Elapsed: time.Since(start), Replication: now}
+				last = FollowProgress{Elapsed: time.Since(start), Looks: last.Looks + 1, Replication: now}
+				if !now.Syncing {
+					last.Looks = 0
+				}
 				if done, err := r.look(last); done || err != nil {
 					return err
 				}
@@ -165,11 +181,11 @@ func noLink(ctx context.Context, r FollowRequest, last FollowProgress, denied er
 	e := &Error{Addr: r.Replica.Addr, Kind: ErrNoLink, Cause: context.Cause(ctx)}
 	after := last.Elapsed.Round(100 * time.Millisecond)
 	switch {
-	case last.Syncing && last.SyncTotal > 0:
-		e.Text = fmt.Sprintf("after %v it is still copying from %s: %d of %d bytes left", after, r.Master.Addr, last.SyncLeft, last.SyncTotal)
-		e.Hint = "it goes on by itself; attach it again when it is done"
-	case last.Syncing:
+	case last.copying():
 		e.Text = fmt.Sprintf("after %v it is still copying from %s", after, r.Master.Addr)
+		if last.SyncTotal > 0 {
+			e.Text += fmt.Sprintf(" (%d of %d bytes)", last.SyncRead, last.SyncTotal)
+		}
 		e.Hint = "it goes on by itself; attach it again when it is done"
 	case denied != nil:
 		e.Text = fmt.Sprintf("after %v it has no link to %s, and its masterauth could not be set (%v)", after, r.Master.Addr, denied)

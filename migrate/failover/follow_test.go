@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,7 +142,7 @@ func TestFollowSaysWhy(t *testing.T) {
 		t.Parallel()
 		m, r := startRedis(t, "--rdb-key-save-delay", "10000"), startRedis(t)
 		fill(t, m.Addr, 300) // 3 s
-		err := followFor(t, time.Second, FollowRequest{Replica: target(r), Master: target(m)})
+		err := followFor(t, 2*time.Second, FollowRequest{Replica: target(r), Master: target(m)})
 		wantError(t, err, ErrNoLink, "still copying from "+m.Addr, "goes on by itself")
 	})
 	t.Run("master is not reached from the replica", func(t *testing.T) {
@@ -164,5 +165,28 @@ func fill(t *testing.T, addr string, n int) {
 	script := "for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'fill:' .. i, string.rep('x', 2000)) end"
 	if _, err := c.Do(t.Context(), "EVAL", script, "0", strconv.Itoa(n)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestNoLinkReasons(t *testing.T) {
+	denied := errors.New("CONFIG SET forbidden")
+	progress := func(looks int, r Replication) FollowProgress {
+		return FollowProgress{Elapsed: 3210 * time.Millisecond, Looks: looks, Replication: r}
+	}
+	for _, tc := range []struct {
+		name   string
+		last   FollowProgress
+		denied error
+		want   string
+	}{
+		{"copies a file", progress(1, Replication{Syncing: true, SyncRead: 10, SyncTotal: 30}), denied, "after 3.2s it is still copying from m:1 (10 of 30 bytes)"},
+		{"copies a stream", progress(1, Replication{Syncing: true, SyncRead: 10}), nil, "still copying from m:1;"},
+		{"waits for the master's save", progress(followSteady, Replication{Syncing: true}), nil, "still copying"},
+		{"is refused again and again", progress(followSteady-1, Replication{Syncing: true}), nil, "no link to m:1"},
+		{"has no password", progress(1, Replication{Syncing: true}), denied, "masterauth could not be set (CONFIG SET forbidden)"},
+		{"down", progress(0, Replication{LinkDownFor: 7 * time.Second}), nil, "no link to m:1 (down for 7s)"},
+	} {
+		err := noLink(t.Context(), FollowRequest{Replica: Target{Addr: "r:1"}, Master: Target{Addr: "m:1"}}, tc.last, tc.denied)
+		wantError(t, err, ErrNoLink, "server r:1: ", tc.want)
 	}
 }

@@ -54,9 +54,9 @@ func TestParseReplication(t *testing.T) {
 			Replication{Role: RoleMaster, ReplID: "aa", Offset: 42, Replicas: 2}},
 		{"replica in sync", "role:slave\nmaster_host:10.0.0.1\nmaster_port:6379\nmaster_link_status:up\nslave_repl_offset:40\nmaster_replid:aa\nmaster_repl_offset:44\n",
 			Replication{Role: RoleReplica, ReplID: "aa", Offset: 40, MasterAddr: "10.0.0.1:6379", LinkUp: true}},
-		{"full copy", "role:slave\nmaster_host:::1\nmaster_port:6379\nmaster_link_status:down\nmaster_sync_in_progress:1\nmaster_sync_total_bytes:100\nmaster_sync_left_bytes:30\nmaster_link_down_since_seconds:-1\n",
-			Replication{Role: RoleReplica, MasterAddr: "[::1]:6379", Syncing: true, SyncTotal: 100, SyncLeft: 30}},
-		{"diskless copy", "role:slave\nmaster_host:m\nmaster_port:1\nmaster_link_status:down\nmaster_sync_in_progress:1\nmaster_sync_total_bytes:0\nmaster_sync_left_bytes:-30\n",
+		{"full copy", "role:slave\nmaster_host:::1\nmaster_port:6379\nmaster_link_status:down\nmaster_sync_in_progress:1\nmaster_sync_total_bytes:100\nmaster_sync_read_bytes:70\nmaster_link_down_since_seconds:-1\n",
+			Replication{Role: RoleReplica, MasterAddr: "[::1]:6379", Syncing: true, SyncRead: 70, SyncTotal: 100}},
+		{"diskless copy", "role:slave\nmaster_host:m\nmaster_port:1\nmaster_link_status:down\nmaster_sync_in_progress:1\nmaster_sync_total_bytes:-1\nmaster_sync_read_bytes:0\n",
 			Replication{Role: RoleReplica, MasterAddr: "m:1", Syncing: true}},
 		{"link down", "role:slave\nmaster_host:m\nmaster_port:1\nmaster_link_status:down\nmaster_link_down_since_seconds:7\n",
 			Replication{Role: RoleReplica, MasterAddr: "m:1", LinkDownFor: 7 * time.Second}},
@@ -95,7 +95,7 @@ func FuzzParseFacts(f *testing.F) {
 				t.Fatalf("database %d with %d keys", db, keys)
 			}
 		}
-		if facts.SyncLeft < 0 || facts.SyncTotal < 0 || facts.LinkDownFor < 0 {
+		if facts.SyncRead < 0 || facts.SyncTotal < 0 || facts.LinkDownFor < 0 {
 			t.Fatalf("negative: %+v", facts)
 		}
 	})

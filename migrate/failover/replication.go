@@ -21,10 +21,12 @@ type Replication struct {
 	LinkUp bool
 	// LinkDownFor is how long the link has been down; 0 when up or not known.
 	LinkDownFor time.Duration
-	// Syncing says that a full copy is under way; SyncTotal and SyncLeft are its
-	// bytes, 0 when the server does not know (a diskless copy has no known size).
+	// Syncing says that a full copy is asked for or under way. A replica that its
+	// master refuses (wrong masterauth) asks over and over, and says so between
+	// its attempts. SyncRead and SyncTotal are the copy's bytes, 0 when the server
+	// does not know: a diskless copy has no known size.
 	Syncing             bool
-	SyncTotal, SyncLeft int64
+	SyncRead, SyncTotal int64
 	// Replicas is the number of servers that follow this one.
 	Replicas int
 }
@@ -54,7 +56,7 @@ func parseReplication(info map[string]string) Replication {
 		}
 		if r.Syncing {
 			r.SyncTotal = max(0, infoInt(info, "master_sync_total_bytes"))
-			r.SyncLeft = max(0, infoInt(info, "master_sync_left_bytes"))
+			r.SyncRead = max(0, infoInt(info, "master_sync_read_bytes"))
 		}
 	}
 	return r

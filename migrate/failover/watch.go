@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -44,11 +45,24 @@ func (w *watch) run(ctx context.Context) {
 		}
 		h := w.prober.report(w, o)
 		if h.State != state {
-			w.prober.log.Info("server state", "addr", h.Addr, "state", h.State.String(), "was", state.String(), "role", h.Role.String(), "error", h.Err)
+			w.log(ctx, h, state)
 			state = h.State
 		}
 		timer.Reset(w.pause(h.State, time.Since(start)))
 	}
+}
+
+// log tells a change of state. Only what a person may have to act on, and its
+// end, is told at level Info: a replica that its master refuses goes from up to
+// syncing and back for as long as it is refused, a slow server to suspect.
+func (w *watch) log(ctx context.Context, h Health, was State) {
+	level := slog.LevelDebug
+	for _, s := range []State{h.State, was} {
+		if s == StateDown || s == StateDenied {
+			level = slog.LevelInfo
+		}
+	}
+	w.prober.log.Log(ctx, level, "server state", "addr", h.Addr, "state", h.State.String(), "was", was.String(), "role", h.Role.String(), "error", h.Err)
 }
 
 // pause is the time to the next probe: the rest of the interval, or the dial
