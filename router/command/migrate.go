@@ -12,8 +12,8 @@ func migrateKeys(_ *Command, dst []int, args [][]byte) ([]int, error) {
 			i++
 		case tokenIs(arg, "auth2"):
 			i += 2
-		case tokenIs(arg, "keys"):
-			if len(args[3]) > 0 || i+1 == len(args) {
+		case tokenIs(arg, "keys") && i+1 < len(args):
+			if len(args[3]) > 0 {
 				return dst, ErrNoKeys
 			}
 			for i++; i < len(args); i++ {
