@@ -125,7 +125,7 @@ func renderSpec(out *bytes.Buffer, spec map[string]resp.Reply) error {
 }
 
 // renderInfo writes what only COMMAND's replies show. The arguments and the
-// history of COMMAND DOCS are left out: they are two thirds of it, and no
+// history of COMMAND DOCS are left out: they are more than half of it, and no
 // client needs them to work.
 func renderInfo(out *bytes.Buffer, acl, tips []string, docs map[string]resp.Reply) {
 	out.WriteString("info: info{\n")
