@@ -150,15 +150,6 @@ func recall(dir string) (l layout, found bool, err error) {
 	return l, true, nil
 }
 
-// Recall returns the Shape that a directory was made with, if it was.
-func Recall(dir string) (Shape, bool, error) {
-	if dir == "" {
-		return Shape{}, false, nil
-	}
-	l, found, err := recall(dir)
-	return l.Shape, found, err
-}
-
 func portOf(addr string) string {
 	_, port, _ := net.SplitHostPort(addr) // we made the address
 	return port

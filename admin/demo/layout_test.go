@@ -74,7 +74,7 @@ func TestShapeValidate(t *testing.T) {
 
 func TestRecall(t *testing.T) {
 	dir := t.TempDir()
-	if _, found, err := Recall(dir); found || err != nil {
+	if _, found, err := recall(dir); found || err != nil {
 		t.Fatalf("empty directory: got %v, %v", found, err)
 	}
 	// The ports must be free for fits; ports that are given out by the kernel
