@@ -54,9 +54,10 @@ func splitArgs(dst [][]byte, line []byte) ([][]byte, error) {
 	}
 }
 
-// unquote reads the word at the start of line, which has a quote in it.
+// unquote reads the word at the start of line, which has a quote in it. The
+// word grows as it is read: a line may hold thousands.
 func unquote(line []byte) (word, rest []byte, ok bool) {
-	word = make([]byte, 0, len(line))
+	word = []byte{}
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; c {
 		case ' ', '\t', '\n', '\r':

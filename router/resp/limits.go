@@ -7,7 +7,7 @@ type Limits struct {
 	// MaxBulk is the length of one argument, in bytes (proto-max-bulk-len).
 	MaxBulk int
 	// MaxInline is the length of an inline request, and of any other line, in
-	// bytes (PROTO_INLINE_MAX_SIZE).
+	// bytes (PROTO_INLINE_MAX_SIZE); at least 64.
 	MaxInline int
 	// MaxArgs is the number of arguments of one request.
 	MaxArgs int
@@ -39,6 +39,7 @@ func (l Limits) withDefaults() Limits {
 	if l.MaxInline <= 0 {
 		l.MaxInline = d.MaxInline
 	}
+	l.MaxInline = max(l.MaxInline, 64) // fill takes a header whatever the limit
 	if l.MaxArgs <= 0 {
 		l.MaxArgs = d.MaxArgs
 	}

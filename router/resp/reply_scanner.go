@@ -2,13 +2,18 @@ package resp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
+	"strings"
 )
 
-// maxReply bounds a bulk, a line and the number of outstanding elements of a
-// reply. It is far above Redis's 512 MB for a value, because DUMP and scripts
-// may answer more; a length beyond it is garbage.
-const maxReply = math.MaxInt32
+// Lengths beyond these are garbage. maxReply, for a bulk or a line, is far above
+// Redis's 512 MB for a value, because DUMP and scripts may answer more;
+// maxElements, for what is outstanding at one time, keeps sums within 32 bits.
+const (
+	maxReply    = math.MaxInt32 - 64
+	maxElements = 1 << 28
+)
 
 // What ReplyScanner.Next may refuse.
 var (
@@ -59,18 +64,14 @@ func (s *ReplyScanner) Next(buf []byte) (n int, err error) {
 		end, more := 0, 0
 		switch buf[i] {
 		case '$':
-			size, start := replyLength(buf, i)
-			end = start + size + 2
-			if start == 0 || end > len(buf) || buf[end-2] != '\r' || buf[end-1] != '\n' {
-				end = 0
-			}
+			end = fillBulk(buf, i, s.MaxBulk)
 		case '*':
-			more, end = replyLength(buf, i)
+			more, end = lengthLine(buf, i, '*')
 		case ':':
-			_, end = replyLength(buf, i)
+			_, end = lengthLine(buf, i, ':')
 		case '+':
-			if i+4 < len(buf) && buf[i+3] == '\r' && buf[i+4] == '\n' && buf[i+2] != '\n' && buf[i+1] != '\n' {
-				end = i + 5 // +OK
+			if i+5 <= len(buf) && string(buf[i+1:i+5]) == "OK\r\n" {
+				end = i + 5
 			}
 		}
 		if end == 0 {
@@ -84,7 +85,7 @@ func (s *ReplyScanner) Next(buf []byte) (n int, err error) {
 			s.Reset()
 			return i, nil
 		}
-		if left > maxReply {
+		if left > maxElements {
 			return 0, s.stop(buf, left, errReplyMany)
 		}
 	}
@@ -112,25 +113,25 @@ func (s *ReplyScanner) stop(buf []byte, left int, err error) error {
 	return nil
 }
 
-// replyLength reads a line of one to nine digits, such as "$64\r\n", at
-// buf[i:]. next is where the line ends, or 0 when it is anything else: that
-// is for element to judge.
-func replyLength(buf []byte, i int) (n, next int) {
-	most := min(len(buf)-1, i+11)
-	for j := i + 1; j < most; j++ {
-		d := int(buf[j]) - '0'
-		if d < 0 {
-			if buf[j] != '\r' || buf[j+1] != '\n' || j == i+1 {
-				return 0, 0
-			}
-			return n, j + 2
-		}
-		if d > 9 {
-			return 0, 0
-		}
-		n = n*10 + d
+// fillBulk returns the end of the bulk string at buf[i:], or 0 when it is not
+// whole or not one that nearly all are like: that is for element to judge.
+func fillBulk(buf []byte, i, limit int) (end int) {
+	n, start := 0, 0
+	if i+8 <= len(buf) {
+		n, start = shortLength(binary.LittleEndian.Uint64(buf[i:]), '$')
 	}
-	return 0, 0
+	if start > 0 {
+		start += i
+	} else if n, start = lengthLine(buf, i, '$'); start == 0 {
+		if i+5 <= len(buf) && string(buf[i+1:i+5]) == "-1\r\n" {
+			return i + 5
+		}
+		return 0
+	}
+	if limit > 0 && n > limit || n > len(buf)-start-2 || binary.LittleEndian.Uint16(buf[start+n:]) != crlf {
+		return 0
+	}
+	return start + n + 2
 }
 
 // element checks one element at pos. end is 0 when it is not whole; more counts
@@ -176,6 +177,8 @@ func (s *ReplyScanner) sized(buf []byte, kind byte, line []byte) (end, more int,
 		return start, 0, nil
 	case !ok || n < 0 || n > maxReply:
 		return 0, 0, errReplyLength
+	case n > maxElements && strings.IndexByte("*~>%|", kind) >= 0:
+		return 0, 0, errReplyMany
 	}
 	switch kind {
 	case '*', '~', '>':
@@ -211,18 +214,21 @@ func (s *ReplyScanner) line(buf []byte) ([]byte, error) {
 	default:
 		limit = 32
 	}
-	from := max(s.pos+1, s.seek)
-	i := bytes.IndexByte(buf[from:], '\n')
+	from, most := max(s.pos+1, s.seek), len(buf)
+	if most-s.pos > limit+3 {
+		most = s.pos + limit + 3
+	}
+	i := bytes.IndexByte(buf[from:most], '\n')
 	if i < 0 {
-		s.seek = len(buf)
-		if len(buf)-s.pos > limit+3 {
+		s.seek = most
+		if most-s.pos == limit+3 {
 			return nil, errReplyLine
 		}
 		return nil, nil
 	}
 	s.seek = 0
 	end := from + i - 1
-	if end <= s.pos || buf[end] != '\r' || end-s.pos > limit+1 {
+	if end <= s.pos || buf[end] != '\r' {
 		return nil, errReplyLine
 	}
 	return buf[s.pos+1 : end], nil

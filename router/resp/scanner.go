@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 )
 
@@ -9,6 +10,9 @@ import (
 // are given back: one MSET of a million arguments must not cost 24 MB for as
 // long as the connection lives.
 const keptArgs = 4096
+
+// crlf is the end of a line and of a bulk, loaded as a little-endian word.
+const crlf = '\n'<<8 | '\r'
 
 // Scanner finds one request at a time at the start of a buffer. It is
 // resumable: a frame that arrives in any pieces costs O(bytes) in all. The zero
@@ -84,18 +88,32 @@ func (s *Scanner) forget() { s.need, s.pos, s.left, s.seek = 0, 0, 0, 0 }
 // fill reads a whole multibulk request into args. Otherwise it returns 0, and
 // pos and left say where it stopped.
 func (s *Scanner) fill(buf []byte) int {
-	count, i := fillLength(buf, 0, '*', s.Limits.MaxArgs)
-	if i == 0 || count == 0 {
+	count, i := 0, 0
+	if len(buf) >= 8 {
+		count, i = shortLength(binary.LittleEndian.Uint64(buf), '*')
+	}
+	if i == 0 {
+		count, i = lengthLine(buf, 0, '*')
+	}
+	if i == 0 || count == 0 || count > s.Limits.MaxArgs {
 		return 0
 	}
 	args, limit := s.args, s.Limits.MaxBulk
 	for ; count > 0; count-- {
-		n, start := fillLength(buf, i, '$', limit)
-		if start == 0 || n > len(buf)-start-2 {
+		n, start := 0, 0
+		if i+8 <= len(buf) {
+			n, start = shortLength(binary.LittleEndian.Uint64(buf[i:]), '$')
+		}
+		if start > 0 {
+			start += i
+		} else if n, start = lengthLine(buf, i, '$'); start == 0 {
+			break
+		}
+		if n > limit || n > len(buf)-start-2 {
 			break
 		}
 		end := start + n
-		if buf[end] != '\r' || buf[end+1] != '\n' {
+		if binary.LittleEndian.Uint16(buf[end:]) != crlf {
 			break
 		}
 		args = append(args, buf[start:end:end])
@@ -109,25 +127,37 @@ func (s *Scanner) fill(buf []byte) int {
 	return i
 }
 
-// fillLength reads a line such as "$64\r\n" at buf[i:]. next is where the line
-// ends, or 0 when it is anything but a whole, valid length of at most limit.
-func fillLength(buf []byte, i int, kind byte, limit int) (n, next int) {
-	if i+3 >= len(buf) || buf[i] != kind {
+// shortLength reads a line such as "$64\r\n" of one or two digits, nearly all
+// there are, from the eight bytes that it starts. size is the line's length, 0
+// when it is anything else.
+func shortLength(x uint64, kind uint64) (n, size int) {
+	d, e := x>>8&0xff-'0', x>>16&0xff-'0'
+	if x&0xffff00ff == '\n'<<24|'\r'<<16|kind && d <= 9 {
+		return int(d), 4
+	}
+	if x&0xffff0000ff == '\n'<<32|'\r'<<24|kind && d-1 <= 8 && e <= 9 {
+		return int(d*10 + e), 5
+	}
+	return 0, 0
+}
+
+// lengthLine reads a line such as "$64\r\n" at buf[i:]. next is where the line
+// ends, or 0 when it is not whole, not a length, or of more than nine digits.
+func lengthLine(buf []byte, i int, kind byte) (n, next int) {
+	if i+3 >= len(buf) || buf[i] != kind || buf[i+1]-'0' > 9 {
 		return 0, 0
 	}
 	n = int(buf[i+1] - '0')
-	if n > 9 {
-		return 0, 0
-	}
-	for i += 2; i+1 < len(buf); i++ {
+	most := min(len(buf)-1, i+11)
+	for i += 2; i < most; i++ {
 		d := int(buf[i]) - '0'
 		if d < 0 {
-			if buf[i] != '\r' || buf[i+1] != '\n' || n > limit {
+			if buf[i] != '\r' || buf[i+1] != '\n' {
 				return 0, 0
 			}
 			return n, i + 2
 		}
-		if d > 9 || n == 0 || n > limit {
+		if d > 9 || n == 0 {
 			return 0, 0
 		}
 		n = n*10 + d
