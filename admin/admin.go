@@ -32,8 +32,8 @@ type Config struct {
 	// AttachTimeout bounds an operation that talks to redis-servers, the first
 	// synchronization of a new replica included.
 	AttachTimeout time.Duration
-	// CountTimeout bounds the search for foreign keys on one server, and
-	// CountLimit how many are counted before it stops.
+	// CountTimeout bounds the search for foreign keys after a change, and
+	// CountLimit how many keys of a server are looked at.
 	CountTimeout time.Duration
 	CountLimit   int64
 	Logger       *slog.Logger

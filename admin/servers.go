@@ -17,8 +17,8 @@ type Servers interface {
 	Check(a Attach) (Verdict, error)
 	// Follow makes Replica a replica of Master and waits until its link is up.
 	Follow(ctx context.Context, l Link) error
-	// CountForeign counts the keys, in every database, whose slot owns refuses.
-	// It calls owns on its own goroutine only, once a key, and stops after limit.
+	// CountForeign counts the keys, in every database, whose slot Owns refuses.
+	// It calls Owns on its own goroutine only, once a key.
 	CountForeign(ctx context.Context, c Count) (Foreign, error)
 }
 
@@ -60,7 +60,8 @@ type Link struct{ Replica, Master Target }
 type Count struct {
 	Target Target
 	Owns   func(slot int) bool
-	Limit  int64
+	// Limit is how many keys are looked at, at most.
+	Limit int64
 }
 
 // Foreign is the answer to Count.

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+func nodesCommand() *ucli.Command {
+	return verb{
+		name: "nodes", usage: "list the nodes", max: 0,
+		examples: []string{"codis nodes", "codis nodes --addr 10.0.0.1:19000,10.0.0.2:19000"},
+		run:      runNodes,
+	}.command()
+}
+
+// node is a row of CODIS.NODES.
+type node struct {
+	ID       string `json:"id"`
+	Role     string `json:"role"`
+	Addr     string `json:"addr"`
+	PeerAddr string `json:"peer_addr"`
+	HTTPAddr string `json:"http_addr"`
+	Zone     string `json:"zone"`
+	Version  string `json:"version"`
+	JoinedAt string `json:"joined_at"`
+	// Self says that this node gave the answer.
+	Self bool `json:"self"`
+}
+
+func runNodes(s *session) error {
+	reply, err := s.read("CODIS.NODES")
+	if err != nil {
+		return err
+	}
+	rows, err := rowsOf(reply, -1)
+	if err != nil {
+		return err
+	}
+	list := make([]node, len(rows))
+	table := [][]string{{"ID", "ROLE", "ADDR", "PEER", "HTTP", "ZONE", "VERSION", "JOINED"}}
+	for i, row := range rows {
+		f := fieldsOf(row)
+		n := node{ID: f.text("id"), Role: f.text("role"), Addr: f.text("addr"), PeerAddr: f.text("peer-addr"),
+			HTTPAddr: f.text("http-addr"), Zone: f.text("zone"), Version: f.text("version"),
+			JoinedAt: moment(f["joined-at"].Int), Self: f.yes("self")}
+		list[i] = n
+		table = append(table, []string{n.ID, n.Role, n.Addr, n.PeerAddr, n.HTTPAddr, n.Zone, n.Version, n.JoinedAt})
+	}
+	if s.json {
+		return s.printJSON(list)
+	}
+	return s.printTable(table)
+}
+
+// moment writes Unix milliseconds for people and programs, in UTC.
+func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+func nodeCommand() *ucli.Command {
+	return family("node", "remove nodes and hand over leadership",
+		verb{
+			name: "remove", usage: "take a node out of the cluster for good", args: "ID", min: 1, max: 1,
+			about:    "Stop the node first. To come back it needs an empty directory and --join.",
+			examples: []string{"codis node remove n3", "codis node remove n3 --force"},
+			flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "remove it although it runs"}},
+			run: func(s *session) error {
+				return s.change(s.onOff([]string{"CODIS.NODE", "REMOVE", s.words[0]}, "force", "FORCE")...)
+			},
+		},
+		verb{
+			name: "transfer", usage: "hand leadership to a voter", args: "ID", min: 1, max: 1,
+			examples: []string{"codis node transfer n2"},
+			run:      func(s *session) error { return s.change("CODIS.NODE", "TRANSFER", s.words[0]) },
+		},
+	)
+}
