@@ -19,8 +19,7 @@ const (
 	CodeServer topology.Code = "SERVER"
 )
 
-// ErrNoLeader is returned, wrapped, by Store.ForwardAdmin when nothing was sent
-// because there is no leader. After any other error the change may have been made.
+// ErrNoLeader is returned, wrapped, by a Store that has found no leader in time.
 var ErrNoLeader = errors.New("there is no leader")
 
 // refuse makes a refusal; hint says what to do and may be empty.
@@ -48,7 +47,7 @@ func replyText(err error) string {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, ErrNoLeader):
 		return refuse(CodeUnknown, "the change may still happen, look at CODIS.HISTORY before trying again", "%v", err).Error()
 	default:
 		return "ERR " + err.Error()

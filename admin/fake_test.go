@@ -19,7 +19,6 @@ type fakeCluster struct {
 	index  uint64
 	leader string // "" for none
 	nodes  map[string]*fakeStore
-	silent Status // what Status copies Silent, Nonvoters and LastContact from
 }
 
 // fakeStore is the Store of one node.
@@ -102,7 +101,7 @@ func (s *fakeStore) IsLeader() bool {
 func (s *fakeStore) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.silent
+	st := Status{}
 	st.ID, st.Role, st.LeaderID, st.Joined = s.id, "follower", s.leader, true
 	if s.leader == s.id {
 		st.Role = "leader"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidwall/redcon"
@@ -120,10 +121,6 @@ func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) erro
 // forward passes the whole command on to the leader, and answers when this
 // node's own table has the change, so that its client reads what it wrote.
 func (o *Ops) forward(c *call, timeout time.Duration, args [][]byte) error {
-	status := o.cfg.Store.Status()
-	if status.LeaderID == "" {
-		return noLeader(status)
-	}
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
 	defer cancel()
 	raw, err := o.cfg.Store.ForwardAdmin(ctx, string(c.caller), args)
@@ -132,11 +129,11 @@ func (o *Ops) forward(c *call, timeout time.Duration, args [][]byte) error {
 		return noLeader(o.cfg.Store.Status())
 	case err != nil:
 		return refuse(CodeUnknown, "the change may have been made, look at CODIS.HISTORY before trying again",
-			"no answer from the leader %s: %v", status.LeaderID, err)
+			"no answer from the leader: %v", err)
 	}
 	epoch, reply, err := unwrap(raw)
 	if err != nil {
-		return refuse(CodeUnknown, "look at CODIS.HISTORY before trying again", "the leader %s gave no proper answer: %v", status.LeaderID, err)
+		return refuse(CodeUnknown, "look at CODIS.HISTORY before trying again", "the leader gave no proper answer: %v", err)
 	}
 	if err := o.cfg.Store.WaitEpoch(ctx, epoch); err != nil {
 		// The change is made all the same, only this node's table is behind.
@@ -172,6 +169,14 @@ func writeDone(c *call, done Done) {
 	c.WriteArray(1 + len(done.Notes))
 	c.WriteBulkString("OK")
 	for _, note := range done.Notes {
-		c.WriteBulkString(note)
+		c.WriteBulkString(oneLine(note))
 	}
+}
+
+// oneLine takes line breaks out of a text, which may hold what a redis-server said.
+func oneLine(text string) string {
+	if !strings.ContainsAny(text, "\r\n") {
+		return text
+	}
+	return strings.Join(strings.Fields(text), " ")
 }

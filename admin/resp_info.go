@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -17,10 +18,11 @@ func readInfo(o *Ops, c *call, _ [][]byte) error {
 }
 
 // Text writes the info in the form of Redis's INFO: sections, and lines of name
-// and value. Lists have one numbered line for each member.
+// and value. Lists have one numbered line for each member. The router appends it
+// to its own INFO, so that no name may be one of Redis's: all have a prefix.
 func (i Info) Text() string {
 	t := &infoText{}
-	t.section("Cluster")
+	t.section("Codis_cluster")
 	t.line("cluster_id", i.ClusterID)
 	t.line("epoch", i.Epoch)
 	t.line("health", i.Health)
@@ -28,14 +30,14 @@ func (i Info) Text() string {
 	for n, w := range i.Warnings {
 		t.line(fmt.Sprintf("warning_%d", n+1), w.Level.String()+" "+w.Code+" "+w.Text)
 	}
-	t.section("Node")
+	t.section("Codis_node")
 	t.line("node_id", i.Node.ID)
 	t.line("version", i.Node.Version)
 	t.line("addr", i.Node.Addr)
 	t.line("peer_addr", i.Node.PeerAddr)
 	t.line("http_addr", i.Node.HTTPAddr)
 	t.line("zone", i.Node.Zone)
-	t.section("Raft")
+	t.section("Codis_raft")
 	t.line("joined", yesNo(i.Status.Joined))
 	t.line("role", i.Status.Role)
 	t.line("leader_id", i.Status.LeaderID)
@@ -45,12 +47,12 @@ func (i Info) Text() string {
 	t.line("applied_index", i.Status.AppliedIndex)
 	t.line("voters", strings.Join(sorted(i.Status.Voters), ","))
 	t.line("nonvoters", strings.Join(sorted(i.Status.Nonvoters), ","))
-	t.line("last_contact_ms", i.Status.LastContact.Milliseconds())
-	t.section("Slots")
+	t.line("last_contact_ms", contactMS(i.Status.LastContact))
+	t.section("Codis_slots")
 	t.line("slots_total", topology.SlotCount)
 	t.line("slots_assigned", i.Assigned)
 	t.line("slots_unassigned", topology.SlotCount-i.Assigned)
-	t.section("Groups")
+	t.section("Codis_groups")
 	t.line("groups", len(i.Groups))
 	for _, g := range i.Groups {
 		t.line(fmt.Sprintf("group_%d", g.ID), fmt.Sprintf("master=%s,replicas=%d,slots=%d,epoch=%d", g.Master, len(g.Servers)-1, g.Slots, g.Epoch))
@@ -68,7 +70,17 @@ func (t *infoText) section(name string) {
 	t.text.WriteString("# " + name + "\r\n")
 }
 
-func (t *infoText) line(name string, value any) { fmt.Fprintf(&t.text, "%s:%v\r\n", name, value) }
+func (t *infoText) line(name string, value any) {
+	fmt.Fprintf(&t.text, "codis_%s:%s\r\n", name, oneLine(fmt.Sprint(value)))
+}
+
+// contactMS is -1 when there was no contact.
+func contactMS(d time.Duration) int64 {
+	if d < 0 {
+		return -1
+	}
+	return d.Milliseconds()
+}
 
 func yesNo(b bool) string {
 	if b {

@@ -146,6 +146,18 @@ func TestKeysOfUnassignedSlotsAreNoted(t *testing.T) {
 	}
 }
 
+// TestLineBreaksOfServers: what a redis-server says can't add lines to INFO.
+func TestLineBreaksOfServers(t *testing.T) {
+	servers := newFakeServers()
+	c := newFakeCluster(t, servers)
+	ask(t, c.nodes["n1"], "CODIS.GROUP ADD 1 127.0.0.1:7000")
+	servers.list["127.0.0.1:7000"].state = ServerHealth{State: "denied", Err: "no\r\ncodis_health:ok"}
+	text := ask(t, c.nodes["n1"], "CODIS.INFO").Text()
+	if !strings.Contains(text, "(no codis_health:ok)") || strings.Count(text, "\ncodis_health:") != 1 {
+		t.Errorf("got %q", text)
+	}
+}
+
 // TestParallel is for the race detector: all operations at once.
 func TestParallel(t *testing.T) {
 	c := newFakeCluster(t, newFakeServers())

@@ -17,11 +17,14 @@ type Store interface {
 	// IsLeader says whether the local node leads. It does not block.
 	IsLeader() bool
 	// Propose commits a command and returns once the local node has applied it.
+	// ErrNoLeader says that none could be found in time; the command may have been
+	// on its way.
 	Propose(ctx context.Context, c topology.Command) (topology.Outcome, error)
 	// WaitEpoch blocks until the local table is at epoch or later.
 	WaitEpoch(ctx context.Context, epoch uint64) error
-	// ForwardAdmin runs args on the leader and returns its raw RESP reply. It
-	// asks once and never again, since the first call may have had its effect.
+	// ForwardAdmin runs args on the leader and returns its raw RESP reply. It may
+	// wait for a leader, and gives ErrNoLeader when none was found, so that nothing
+	// was sent. It sends once and never again, since that may have had its effect.
 	ForwardAdmin(ctx context.Context, caller string, args [][]byte) ([]byte, error)
 	// RemoveNode takes a node out of the Raft group and the table; leader only.
 	RemoveNode(ctx context.Context, id string, force bool) error
@@ -42,11 +45,14 @@ type Status struct {
 	Term, CommitIndex, AppliedIndex uint64
 	// Voters and Nonvoters are node IDs in the Raft configuration.
 	Voters, Nonvoters []string
-	// LastContact is how long ago this node heard from the leader; 0 on the leader.
+	// LastContact is how long ago this node heard from the leader; 0 on the
+	// leader, negative when it never did.
 	LastContact time.Duration
 	// Joined says that the node is a member and has the table.
 	Joined bool
-	// Silent lists the nodes that do not answer the leader, and for how long.
-	// Only the leader knows; on other nodes it is empty.
-	Silent map[string]time.Duration
+	// Removed says that the node was taken out of the cluster.
+	Removed bool
+	// Unreachable are the nodes that do not answer the leader. Only the leader
+	// knows; on other nodes it is empty.
+	Unreachable []string
 }

@@ -54,7 +54,7 @@ type Observation struct {
 	PeerSecret bool
 }
 
-// silentAfter is how long a node must be unheard of before it is worth a warning.
+// silentAfter is how long the leader must be unheard of before it is worth a warning.
 const silentAfter = 5 * time.Second
 
 // Warnings derives what an operator should know, worst first. It is pure.
@@ -93,7 +93,9 @@ func (w *warner) add(level Level, code, format string, args ...any) {
 // raft warns about the quorum as this node sees it.
 func (w *warner) raft(obs Observation) {
 	st := obs.Status
-	if !st.Joined {
+	if st.Removed {
+		w.add(LevelDegraded, "removed", "node %s was taken out of the cluster, its table gets no changes; stop it", st.ID)
+	} else if !st.Joined {
 		w.add(LevelDegraded, "joining", "node %s is not a member yet, its table may be old or empty; see its log for what it waits for", st.ID)
 	}
 	if st.LeaderID == "" {
@@ -126,13 +128,9 @@ func leaderHint(st Status) string {
 
 // nodes warns about members that are away or run another version.
 func (w *warner) nodes(obs Observation) {
-	for _, id := range sortedKeys(obs.Status.Silent) {
-		silent := obs.Status.Silent[id]
-		if silent <= silentAfter {
-			continue
-		}
-		w.add(LevelDegraded, "node-silent", "node %s (%s) has not answered for %s; start it again, or CODIS.NODE REMOVE %s when it is gone for good",
-			id, obs.State.Nodes[id].Addr, silent.Round(time.Second), id)
+	for _, id := range sorted(obs.Status.Unreachable) {
+		w.add(LevelDegraded, "node-unreachable", "node %s (%s) does not answer the leader; start it again, or CODIS.NODE REMOVE %s when it is gone for good",
+			id, obs.State.Nodes[id].Addr, id)
 	}
 	versions := map[string]bool{}
 	for _, n := range obs.State.Nodes {

@@ -43,18 +43,19 @@ func runInfo(s *session) error {
 	return s.printInfo(sections)
 }
 
-// parseSections reads the text of CODIS.INFO.
+// parseSections reads the text of CODIS.INFO. There titles and names have a
+// prefix that sets them off from those of Redis; here they need none.
 func parseSections(text string) []section {
 	var list []section
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
 		if title, ok := strings.CutPrefix(line, "# "); ok {
-			list = append(list, section{title: title})
+			list = append(list, section{title: strings.TrimPrefix(title, "Codis_")})
 			continue
 		}
 		if name, value, ok := strings.Cut(line, ":"); ok && len(list) > 0 {
 			last := &list[len(list)-1]
-			last.lines = append(last.lines, [2]string{name, value})
+			last.lines = append(last.lines, [2]string{strings.TrimPrefix(name, "codis_"), value})
 		}
 	}
 	return list
@@ -73,7 +74,7 @@ func (s *session) printInfo(sections []section) error {
 				}
 				continue
 			}
-			rest = append(rest, []string{strings.ToLower(sec.title), name, value})
+			rest = append(rest, []string{sec.title, name, value})
 		}
 	}
 	return s.printTable(rest)
@@ -120,12 +121,12 @@ func infoJSON(sections []section) map[string]any {
 			}
 		}
 		switch sec.title {
-		case "Cluster":
+		case "cluster":
 			object["warnings"] = warnings
-		case "Groups":
+		case "groups":
 			object["groups"] = groups
 		}
-		out[strings.ToLower(sec.title)] = object
+		out[sec.title] = object
 	}
 	return out
 }

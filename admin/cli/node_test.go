@@ -110,7 +110,7 @@ func (s *store) ForwardAdmin(context.Context, string, [][]byte) ([]byte, error) 
 func (s *store) TransferLeadership(context.Context, string) error { return nil }
 func (s *store) RemoveNode(ctx context.Context, id string, force bool) error {
 	if !force {
-		return fmt.Errorf("it runs: stop it first, or say FORCE")
+		return fmt.Errorf("no majority would be left; say FORCE")
 	}
 	out, err := s.Propose(ctx, topology.Command{Body: topology.NodeRemove{ID: id}})
 	if err != nil {
