@@ -161,7 +161,10 @@ func (s *ReplyScanner) element(buf []byte) (end, more int, err error) {
 		}
 		return end, 0, nil
 	case '_', '#':
-		return end, 0, checkWord(kind, line)
+		if !validWord(kind, line) {
+			return 0, 0, errReplyNull
+		}
+		return end, 0, nil
 	}
 	return s.sized(buf, kind, line)
 }
@@ -234,9 +237,9 @@ func (s *ReplyScanner) line(buf []byte) ([]byte, error) {
 	return buf[s.pos+1 : end], nil
 }
 
-func checkWord(kind byte, line []byte) error {
-	if kind == '_' && len(line) == 0 || kind == '#' && (string(line) == "t" || string(line) == "f") {
-		return nil
+func validWord(kind byte, line []byte) bool {
+	if kind == '_' {
+		return len(line) == 0
 	}
-	return errReplyNull
+	return string(line) == "t" || string(line) == "f"
 }
