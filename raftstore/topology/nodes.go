@@ -163,6 +163,14 @@ func noNode(id string) *Error {
 	return refuse(CodeNoNode, "there is no node %q", clip(id)).hint("CODIS.NODES lists them")
 }
 
+// CheckNode says why a node can't be part of a state.
+func CheckNode(n Node) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	return nil
+}
+
 func (n Node) check() *Error {
 	if err := CheckNodeID(n.ID); err != nil {
 		return asRefusal(err)

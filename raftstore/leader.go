@@ -1,0 +1,160 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"codis/raftstore/topology"
+)
+
+// followLeadership is a goroutine: it runs lead while this node is the leader.
+func (s *Store) followLeadership() {
+	for {
+		select {
+		case leading := <-s.raft.LeaderCh():
+			for leading {
+				leading = s.term()
+			}
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// term runs lead until Raft says something else about leadership, and returns
+// what it said. lead has returned by then.
+func (s *Store) term() (again bool) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	ended := make(chan struct{})
+	if s.spawn(func() { defer close(ended); s.lead(ctx) }) {
+		defer func() { cancel(); <-ended }()
+	} else {
+		defer cancel()
+	}
+	select {
+	case again = <-s.raft.LeaderCh():
+	case <-s.ctx.Done():
+	}
+	return again
+}
+
+// lead does all that only the leader does, and returns when leadership ends.
+func (s *Store) lead(ctx context.Context) {
+	term := s.raft.CurrentTerm()
+	s.log.Info("this node leads the cluster", "term", term)
+	defer s.log.Info("this node no longer leads", "term", term)
+	s.resetUnreachable()
+
+	ticker := time.NewTicker(s.cfg.ReconcileInterval)
+	defer ticker.Stop()
+	for ready := false; ; {
+		err := error(nil)
+		if !ready {
+			err = s.catchUp(ctx)
+			ready = err == nil
+		}
+		if ready {
+			err = s.reconcile(ctx)
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, raft.ErrLeadershipLost) {
+			s.log.Warn("membership is not settled yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.nudge:
+		case <-ticker.C:
+		}
+	}
+}
+
+// catchUp waits until the FSM has everything that earlier leaders have committed,
+// and begins the cluster when there is nothing.
+func (s *Store) catchUp(ctx context.Context) error {
+	if err := s.await(ctx, s.raft.Barrier(0)); err != nil {
+		return fmt.Errorf("barrier: %w", err)
+	}
+	if s.State().ClusterID != "" {
+		return nil
+	}
+	return s.settle(ctx, topology.ClusterInit{ClusterID: s.identity.ClusterID, Node: s.self})
+}
+
+// settle commits a command of the leader's own.
+func (s *Store) settle(ctx context.Context, body topology.Body) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProposeTimeout)
+	defer cancel()
+	data, err := topology.Command{Who: "node " + s.self.ID, At: time.Now().UnixMilli(), Body: body}.Encode()
+	if err != nil {
+		return err
+	}
+	done, err := s.applyHere(ctx, data)
+	if err != nil {
+		return err
+	}
+	return done.Outcome.Err()
+}
+
+// reconcile brings Raft's configuration and the table together, one change after
+// another. The table says who is a member; Raft's configuration says who votes.
+func (s *Store) reconcile(ctx context.Context) error {
+	for ctx.Err() == nil {
+		future := s.raft.GetConfiguration()
+		if err := future.Error(); err != nil {
+			return fmt.Errorf("raft configuration: %w", err)
+		}
+		nodes, servers := s.State().Nodes, future.Configuration().Servers
+		change, ok := nextChange(nodes, servers)
+		if !ok {
+			change, ok = s.findPromotion(ctx, promotable(nodes, servers))
+		}
+		if !ok {
+			return nil
+		}
+		if err := s.make(ctx, change, future.Index()); err != nil {
+			return fmt.Errorf("%s: %w", change, err)
+		}
+		s.log.Info("membership changed", "change", change.String())
+	}
+	return context.Cause(ctx)
+}
+
+// make carries one change out. The index is that of the configuration that the
+// change was decided from: Raft refuses it when there is another one by now.
+func (s *Store) make(ctx context.Context, c change, index uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProposeTimeout)
+	defer cancel()
+	id, addr := raft.ServerID(c.id), raft.ServerAddress(c.id)
+	switch c.verb {
+	case addServer:
+		return s.await(ctx, s.raft.AddNonvoter(id, addr, index, 0))
+	case removeServer:
+		return s.await(ctx, s.raft.RemoveServer(id, index, 0))
+	case promote:
+		return s.await(ctx, s.raft.AddVoter(id, addr, index, 0))
+	case recordVoter, recordLearner:
+		return s.settle(ctx, topology.NodeSetVoter{ID: c.id, Voter: c.verb == recordVoter})
+	}
+	return fmt.Errorf("unknown change %s", c)
+}
+
+// findPromotion returns the first of the nodes that has caught up: one that does
+// not answer, or has not got the table yet, must not count for the quorum.
+func (s *Store) findPromotion(ctx context.Context, ids []string) (change, bool) {
+	target := s.table.applied.Load()
+	for _, id := range ids {
+		status, err := s.ask(ctx, id)
+		if err != nil {
+			s.log.Debug("a node that could become a voter does not answer", "node", id, "error", err)
+			continue
+		}
+		if status.Applied >= target && status.Epoch > 0 {
+			return change{promote, id}, true
+		}
+	}
+	return change{}, false
+}

@@ -1,0 +1,140 @@
+package raftstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"codis/raftstore/topology"
+)
+
+// Propose has a command committed by the leader, whichever node that is, and
+// returns when this node has applied it too. Outcome.Err is the refusal, if any;
+// the error is for what could not be decided. It tries again when leadership
+// changes: the request ID, which is made up when it is empty, makes that safe.
+func (s *Store) Propose(ctx context.Context, c topology.Command) (topology.Outcome, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ProposeTimeout, ErrNoLeader)
+	defer cancel()
+	done, err := s.commit(ctx, c)
+	if err != nil {
+		return topology.Outcome{}, err
+	}
+	if err := s.waitApplied(ctx, done.Index); err != nil {
+		return done.Outcome, fmt.Errorf("entry %d is committed, but not applied on this node yet: %w", done.Index, err)
+	}
+	return done.Outcome, nil
+}
+
+// commit returns when the leader has applied the command.
+func (s *Store) commit(ctx context.Context, c topology.Command) (applied, error) {
+	if c.RequestID == "" {
+		c.RequestID = rand.Text()
+	}
+	if c.At == 0 {
+		c.At = time.Now().UnixMilli()
+	}
+	data, err := c.Encode()
+	if err != nil {
+		return applied{}, err
+	}
+	var done applied
+	err = s.withLeader(ctx, func(leader string) error {
+		var err error
+		if leader == s.self.ID {
+			done, err = s.applyHere(ctx, data)
+		} else {
+			err = s.callJSON(ctx, &done, leader, "PROPOSE", string(data))
+		}
+		return err
+	})
+	return done, err
+}
+
+// permanent wraps an error that another try, or another leader, does not cure.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// withLeader calls try with the leader's ID until it succeeds or fails for good,
+// or the context ends. Between tries it waits for another leader, or a little.
+func (s *Store) withLeader(ctx context.Context, try func(leader string) error) error {
+	var last error
+	for pause := s.cfg.CommitTimeout; ; pause = min(2*pause, s.cfg.HeartbeatTimeout) {
+		if err := s.whyStopped(); err != nil {
+			return err
+		}
+		changed := s.leaderChanged.next()
+		err := ErrNoLeader
+		if leader := s.leaderID(); leader != "" {
+			err = try(leader)
+		}
+		var final permanent
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &final):
+			return final.error
+		case isCode(err, codeUnknown):
+			return err
+		case ctx.Err() == nil:
+			last = err // later ones only say that the time is over
+		}
+		select {
+		case <-changed:
+		case <-time.After(pause):
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+			if last == nil || errors.Is(last, ErrNoLeader) {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
+		}
+	}
+}
+
+func (s *Store) leaderID() string {
+	_, id := s.raft.LeaderWithID()
+	return string(id)
+}
+
+// applyHere commits an encoded command; only the leader can.
+func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
+	// A leader must not write what it could not read back.
+	if _, err := topology.DecodeCommand(data); err != nil {
+		return applied{}, permanent{err}
+	}
+	future := s.raft.Apply(data, 0)
+	if err := s.await(ctx, future); err != nil {
+		return applied{}, err
+	}
+	switch answer := future.Response().(type) {
+	case applied:
+		return answer, nil
+	case error:
+		return applied{}, permanent{answer}
+	default:
+		return applied{}, permanent{fmt.Errorf("the state answered %T", answer)}
+	}
+}
+
+// await waits for a future of Raft, which knows no context. When the context ends
+// first, the goroutine that waits goes on until Raft answers or shuts down.
+func (s *Store) await(ctx context.Context, future raft.Future) error {
+	answered := make(chan error, 1)
+	if !s.spawn(func() { answered <- future.Error() }) {
+		return permanent{ErrClosed}
+	}
+	select {
+	case err := <-answered:
+		if errors.Is(err, raft.ErrRaftShutdown) {
+			return permanent{ErrClosed}
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

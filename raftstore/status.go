@@ -1,0 +1,166 @@
+package raftstore
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Role is what a node is in its cluster.
+type Role string
+
+const (
+	// RoleLeader: commands go through this node.
+	RoleLeader Role = "leader"
+	// RoleFollower: a voter that follows the leader.
+	RoleFollower Role = "follower"
+	// RoleCandidate: a voter that looks for a leader, or wants to be it.
+	RoleCandidate Role = "candidate"
+	// RoleLearner: follows the leader without a vote.
+	RoleLearner Role = "learner"
+	// RoleStopped: takes no part any more; see Store.Err.
+	RoleStopped Role = "stopped"
+)
+
+// Status is how a node sees its cluster.
+type Status struct {
+	ID, ClusterID string
+	Role          Role
+	// LeaderID and LeaderAddr, its client address, are empty while there is none.
+	LeaderID, LeaderAddr string
+	Term, CommitIndex    uint64
+	// AppliedIndex is that of the FSM, which may be behind what the table shows
+	// while entries are replayed after a restart.
+	AppliedIndex uint64
+	// Voters and Nonvoters are the IDs of Raft's configuration, sorted.
+	Voters, Nonvoters []string
+	// LastContact is how long ago the leader was heard; 0 at the leader, -1 when
+	// it has never been heard.
+	LastContact time.Duration
+	// Unreachable are the nodes whose heartbeats fail; only the leader knows.
+	Unreachable []string
+	// Joined says whether this node has been in the table.
+	Joined bool
+	// Removed says whether this node was removed from its cluster.
+	Removed bool
+}
+
+// Status returns how this node sees its cluster.
+func (s *Store) Status() Status {
+	state := s.State()
+	status := Status{
+		ID: s.self.ID, ClusterID: state.ClusterID,
+		Term: s.raft.CurrentTerm(), CommitIndex: s.raft.CommitIndex(), AppliedIndex: s.table.applied.Load(),
+		LeaderID: s.leaderID(), LastContact: -1, Joined: s.seen.Load(), Removed: s.removed.Load(),
+	}
+	if status.LeaderID != "" {
+		status.LeaderAddr = state.Nodes[status.LeaderID].Addr
+	}
+	status.Voters, status.Nonvoters = s.servers()
+	status.Role = s.role(status.Nonvoters)
+	if last := s.raft.LastContact(); status.Role == RoleLeader {
+		status.LastContact = 0
+		status.Unreachable = s.unreachableNodes()
+	} else if !last.IsZero() {
+		status.LastContact = time.Since(last)
+	}
+	return status
+}
+
+func (s *Store) role(nonvoters []string) Role {
+	switch s.raft.State() {
+	case raft.Leader:
+		return RoleLeader
+	case raft.Candidate:
+		return RoleCandidate
+	case raft.Shutdown:
+		return RoleStopped
+	}
+	if _, isLearner := slices.BinarySearch(nonvoters, s.self.ID); isLearner || !s.seen.Load() {
+		return RoleLearner
+	}
+	return RoleFollower
+}
+
+// servers returns the IDs of Raft's configuration.
+func (s *Store) servers() (voters, nonvoters []string) {
+	future := s.raft.GetConfiguration()
+	if future.Error() != nil {
+		return nil, nil
+	}
+	for _, server := range future.Configuration().Servers {
+		if server.Suffrage == raft.Voter {
+			voters = append(voters, string(server.ID))
+		} else {
+			nonvoters = append(nonvoters, string(server.ID))
+		}
+	}
+	slices.Sort(voters)
+	slices.Sort(nonvoters)
+	return voters, nonvoters
+}
+
+// observe is a goroutine: it passes on what Raft tells of leaders and heartbeats.
+func (s *Store) observe() {
+	// Raft drops what does not fit; whoever waits for a leader also looks again
+	// after a moment.
+	events := make(chan raft.Observation, 256)
+	observer := raft.NewObserver(events, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.FailedHeartbeatObservation, raft.ResumedHeartbeatObservation, raft.PeerObservation:
+			return true
+		}
+		return false
+	})
+	s.raft.RegisterObserver(observer)
+	defer s.raft.DeregisterObserver(observer)
+	s.leaderChanged.all() // a leader that was found before there was an observer
+	for {
+		select {
+		case event := <-events:
+			s.noteEvent(event)
+		case <-s.ctx.Done():
+			s.leaderChanged.all()
+			return
+		}
+	}
+}
+
+func (s *Store) noteEvent(event raft.Observation) {
+	switch data := event.Data.(type) {
+	case raft.LeaderObservation:
+		if data.LeaderID == "" {
+			s.log.Warn("there is no leader")
+		} else {
+			s.log.Info("the leader is known", "leader", string(data.LeaderID))
+		}
+		s.leaderChanged.all()
+		return
+	case raft.FailedHeartbeatObservation:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unreachable[string(data.PeerID)] = struct{}{}
+	case raft.ResumedHeartbeatObservation:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.unreachable, string(data.PeerID))
+	case raft.PeerObservation:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.unreachable, string(data.Peer.ID))
+	}
+}
+
+func (s *Store) resetUnreachable() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.unreachable)
+}
+
+func (s *Store) unreachableNodes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.unreachable))
+}

@@ -1,0 +1,237 @@
+package raftstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+	"github.com/tidwall/redcon"
+
+	"codis/raftstore/peer"
+	"codis/raftstore/topology"
+)
+
+// AdminHandler runs an admin command that another node has forwarded, and returns
+// the raw RESP reply. It is called from one goroutine a connection, may block, and
+// must not forward again.
+type AdminHandler func(ctx context.Context, caller string, args [][]byte) []byte
+
+// Store is one node's part of the replicated state.
+type Store struct {
+	cfg   Config
+	log   *slog.Logger
+	disk  *disk
+	port  *peer.Port
+	book  *book
+	table *table
+	fsm   *fsm
+	self  topology.Node // as this node wants to be known; Voter and JoinedAt unset
+
+	raft      *raft.Raft
+	transport *transport
+	logs      *logStore
+	stopRaft  func() raft.Future // the first call shuts Raft down, all return the same
+	rpc       *redcon.Server
+
+	admin         atomic.Pointer[AdminHandler]
+	leaderChanged broadcast
+	nudge         chan struct{} // one slot: the leader's loop has something to do
+	seen          atomic.Bool   // this node was in the published table once
+	removed       atomic.Bool
+
+	failOnce sync.Once
+	failed   chan struct{}
+	failure  error // written before failed is closed
+
+	ctx       context.Context // ends when Close begins, or with a failure
+	cancel    context.CancelCauseFunc
+	wg        sync.WaitGroup
+	closeOnce sync.Once
+	closed    chan struct{}
+
+	// mu guards what follows.
+	mu          sync.Mutex
+	closing     bool // no goroutine is started any more
+	identity    identity
+	unreachable map[string]struct{} // of the leader: nodes whose heartbeats fail
+}
+
+// State returns the table as this node knows it. It is never nil, never older
+// than one that was returned before, and not to be modified.
+func (s *Store) State() *topology.State { return s.table.state.Load() }
+
+// Subscribe returns a channel of one slot that gets a value when State has
+// changed, and a function that ends the subscription.
+func (s *Store) Subscribe() (<-chan struct{}, func()) { return s.table.subscribe() }
+
+// WaitEpoch returns when State is of that epoch or a later one.
+func (s *Store) WaitEpoch(ctx context.Context, epoch uint64) error {
+	return s.wait(ctx, func() bool { return s.State().Epoch >= epoch })
+}
+
+// waitApplied returns when this node's FSM has applied a log entry.
+func (s *Store) waitApplied(ctx context.Context, index uint64) error {
+	return s.wait(ctx, func() bool { return s.table.applied.Load() >= index })
+}
+
+// wait also ends when the store closes or fails: nothing will be applied then.
+func (s *Store) wait(ctx context.Context, done func() bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+	return s.table.wait(ctx, done)
+}
+
+// IsLeader says whether this node leads, as far as it knows.
+func (s *Store) IsLeader() bool { return s.raft.State() == raft.Leader }
+
+// SetAdminHandler sets what the leader runs for an admin command that another node
+// has forwarded.
+func (s *Store) SetAdminHandler(handler func(ctx context.Context, caller string, args [][]byte) []byte) {
+	h := AdminHandler(handler)
+	s.admin.Store(&h)
+}
+
+// PeerInfo is what CODIS.PEER answers to a node that wants to join. The cluster ID
+// is empty while this node is not a member itself.
+func (s *Store) PeerInfo() (clusterID, nodeID, peerAddr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.identity.Phase != phaseMember {
+		return "", s.self.ID, s.self.PeerAddr
+	}
+	return s.identity.ClusterID, s.self.ID, s.self.PeerAddr
+}
+
+// Failed is closed when the node can't go on: an entry of the log is unknown, the
+// cluster has refused it, or it was removed. Err says why. The last table is
+// still served; the process should stop.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err returns why the store has failed, or nil.
+func (s *Store) Err() error {
+	select {
+	case <-s.failed:
+		return s.failure
+	default:
+		return nil
+	}
+}
+
+// fail ends this node's part in the cluster: Raft stops, so that it disturbs
+// nobody, and the last table stays.
+func (s *Store) fail(err error) {
+	s.failOnce.Do(func() {
+		s.failure = err
+		close(s.failed)
+		s.log.Error("this node has stopped taking part in the cluster", "error", err)
+		s.cancel(err)
+		s.stopRaft()
+	})
+}
+
+// whyStopped is the error of everything that is asked of a store that has stopped.
+func (s *Store) whyStopped() error {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(s.ctx)
+}
+
+func (s *Store) setPhase(p phase) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.identity.Phase == p {
+		return nil
+	}
+	next := s.identity
+	next.Phase = p
+	if err := s.disk.setIdentity(next); err != nil {
+		return err
+	}
+	s.identity = next
+	return nil
+}
+
+func (s *Store) phase() phase {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identity.Phase
+}
+
+// isSelf says whether a node of the table is this one, and not another directory
+// under the same ID.
+func (s *Store) isSelf(n topology.Node) bool {
+	return n.ID == s.self.ID && n.Incarnation == s.self.Incarnation
+}
+
+// spawn starts a goroutine that Close waits for; false when it is too late.
+func (s *Store) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}
+
+// watch is a goroutine: it looks at each new table for what concerns this node
+// itself, and at the FSM's health.
+func (s *Store) watch() {
+	changed, stop := s.Subscribe()
+	defer stop()
+	for {
+		s.lookForSelf()
+		select {
+		case <-changed:
+			s.wake()
+		case <-s.fsm.failed:
+			s.fail(s.fsm.err())
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// lookForSelf notices when this node has become a member, and when it is one no
+// longer. A table without it means nothing before that: a joiner replays tables
+// from before it joined.
+func (s *Store) lookForSelf() {
+	state := s.State()
+	if s.isSelf(state.Nodes[s.self.ID]) {
+		if !s.seen.Swap(true) {
+			s.log.Info("this node is in the table", "cluster", state.ClusterID, "epoch", state.Epoch)
+		}
+		if err := s.setPhase(phaseMember); err != nil {
+			s.log.Error("can't record that this node is a member", "error", err)
+		}
+		return
+	}
+	if s.seen.Load() {
+		s.leaveForGood()
+	}
+}
+
+// leaveForGood is what a node does that has found out that it was removed.
+func (s *Store) leaveForGood() {
+	if s.removed.Swap(true) {
+		return
+	}
+	if err := s.setPhase(phaseRemoved); err != nil {
+		s.log.Error("can't record that this node was removed", "error", err)
+	}
+	s.fail(fmt.Errorf("%w: stop it; to let it join again, delete %s and start it with a join address", ErrRemoved, s.cfg.Dir))
+}
+
+// wake tells the leader's loop to look now.
+func (s *Store) wake() {
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+}
