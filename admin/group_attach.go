@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"codis/raftstore/topology"
 )
@@ -136,23 +137,37 @@ func (a *attacher) check(ctx context.Context, addr string, master *Facts) (Facts
 	return facts, verdict, nil
 }
 
-// follow makes replicas of the servers that need it, and asks them again, since
-// a replica takes over the replication ID of its master.
+// follow makes replicas of the servers that need it, all at once: a master copies
+// its data to them together, and waits a few seconds for more before it starts.
 func (a *attacher) follow(ctx context.Context) error {
-	for i, j := range a.joining {
-		if !j.follow {
-			continue
+	var wg sync.WaitGroup
+	errs := make([]error, len(a.joining))
+	for i := range a.joining {
+		if a.joining[i].follow {
+			wg.Go(func() { errs[i] = a.followOne(ctx, &a.joining[i].facts) })
 		}
-		replica := Target{Addr: j.facts.Addr, Auth: a.auth}
-		if err := a.ops.cfg.Servers.Follow(ctx, Link{Replica: replica, Master: Target{Addr: a.lead.Addr, Auth: a.auth}}); err != nil {
-			return serverError(err, fmt.Sprintf("make %s a replica of %s", j.facts.Addr, a.lead.Addr))
-		}
-		facts, err := a.ops.cfg.Servers.Inspect(ctx, replica)
-		if err != nil {
-			return serverError(err, "")
-		}
-		a.joining[i].facts = facts
 	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// followOne makes one server a replica and asks it again, since a replica takes
+// over the replication ID of its master.
+func (a *attacher) followOne(ctx context.Context, facts *Facts) error {
+	replica := Target{Addr: facts.Addr, Auth: a.auth}
+	if err := a.ops.cfg.Servers.Follow(ctx, Link{Replica: replica, Master: Target{Addr: a.lead.Addr, Auth: a.auth}}); err != nil {
+		return serverError(err, fmt.Sprintf("make %s a replica of %s", facts.Addr, a.lead.Addr))
+	}
+	again, err := a.ops.cfg.Servers.Inspect(ctx, replica)
+	if err != nil {
+		return serverError(err, "")
+	}
+	*facts = again
 	return nil
 }
 
