@@ -1,0 +1,539 @@
+// Command codis is one node of a Codis cluster, a RESP proxy and a Raft peer in
+// one process, and the tool that talks to such nodes. This file is the wiring:
+// flags to config, config to node, node until a signal, then the end in the
+// reverse order of the start. It is the only place where the concrete types of
+// raftstore, router, migrate and admin meet, and the only one that exits or
+// listens to signals.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	urfave "github.com/urfave/cli/v2"
+
+	"codis/admin"
+	"codis/admin/cli"
+	"codis/admin/config"
+	"codis/admin/demo"
+	"codis/migrate/failover"
+	"codis/raftstore"
+	"codis/raftstore/topology"
+	"codis/router"
+)
+
+// version is set by the linker; see versionText.
+var version string
+
+// closeTimeout bounds the graceful end of a node, handOverTimeout the part of it
+// in which another node takes over leadership.
+const (
+	closeTimeout    = 20 * time.Second
+	handOverTimeout = 2 * time.Second
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // ends with the process
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(130)
+	}()
+	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
+}
+
+// errUsage is returned when the command line can't be right.
+var errUsage = errors.New("wrong usage")
+
+// run is the whole program but for signals and exit.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	err := newApp(out, errOut).RunContext(ctx, args)
+	for _, usage := range []error{errUsage, config.ErrInvalid, demo.ErrInvalid} {
+		if errors.Is(err, usage) {
+			err = &cli.Error{Command: "codis", Code: "USAGE", Err: err}
+		}
+	}
+	return cli.Report(errOut, err)
+}
+
+func newApp(out, errOut io.Writer) *urfave.App {
+	badFlag := func(c *urfave.Context, err error, _ bool) error {
+		return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.Command.HelpName)
+	}
+	app := &urfave.App{
+		Name:      "codis",
+		Usage:     "a Redis proxy cluster that keeps its own slot table",
+		Writer:    out,
+		ErrWriter: errOut,
+		// The version has a command of its own.
+		HideVersion: true,
+		// Exit codes are run's.
+		ExitErrHandler: func(*urfave.Context, error) {},
+		OnUsageError:   badFlag,
+		Action: func(c *urfave.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("%w: there is no command %q; see codis --help", errUsage, c.Args().First())
+			}
+			return urfave.ShowAppHelp(c)
+		},
+	}
+	for _, c := range []*urfave.Command{startCommand(), demo.Command(), versionCommand()} {
+		c.OnUsageError = badFlag
+		app.Commands = append(app.Commands, c)
+	}
+	app.Commands = append(app.Commands, cli.Commands()...)
+	return app
+}
+
+func startCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "start",
+		Usage: "run a node in the foreground",
+		Description: `The first node of a cluster founds it; the others join by way of any member:
+
+   codis start --id n1 --dir n1 --addr 127.0.0.1:19000
+   codis start --id n2 --dir n2 --addr 127.0.0.1:19001 --join 127.0.0.1:19000
+   codis start --id n3 --dir n3 --addr 127.0.0.1:19002 --join 127.0.0.1:19000,127.0.0.1:19001
+
+A node that was a member before finds the others by itself: codis start --dir n2 --addr 127.0.0.1:19001
+
+To listen beyond this machine, give all nodes the same secret:
+
+   codis start --dir /var/lib/codis --addr 10.0.0.1:19000 --secret-file /etc/codis/secret
+
+Each flag can also be given as the environment variable shown with it, or as a
+line "name value" in the file that --config names ("addr 10.0.0.1:19000"; lines
+that begin with # are comments). A flag counts before a variable, a variable
+before the file.
+
+SIGTERM or Ctrl-C ends the node gracefully; a second one ends it at once.`,
+		Flags: config.Flags(),
+		Action: func(c *urfave.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("%w: it takes no arguments, got %q", errUsage, c.Args().First())
+			}
+			cfg, err := config.FromCLI(c)
+			if err != nil {
+				return err
+			}
+			return serve(c.Context, cfg, cfg.Logger(c.App.ErrWriter))
+		},
+	}
+}
+
+// serve runs a node until ctx ends.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	node, err := Start(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-node.store.Failed():
+		err = node.store.Err()
+	}
+	log.Info("stopping")
+	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err = errors.Join(err, node.Close(closing))
+	log.Info("stopped")
+	return err
+}
+
+func versionCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "version",
+		Usage: "print the version",
+		Action: func(c *urfave.Context) error {
+			_, err := fmt.Fprintf(c.App.Writer, "codis %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// versionText is what the linker was told, else what the build recorded.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	text := "devel"
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			text += "-" + s.Value[:12]
+		}
+	}
+	return text
+}
+
+// Node is one running codis.
+type Node struct {
+	// Config has the addresses that the node really listens on.
+	Config config.Config
+
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	store   *raftstore.Store
+	router  *router.Router
+	prober  *failover.Prober
+	serving atomic.Pointer[router.Router] // set once router runs
+	closing sync.Once
+	closed  error
+	stops   []stopStep
+}
+
+// stopStep undoes one step of the start.
+type stopStep struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (n *Node) onStop(name string, do func(context.Context) error) {
+	n.stops = append(n.stops, stopStep{name: name, do: do})
+}
+
+// Start runs a node; it returns once the node answers clients, which may be
+// before it has found its cluster. Close must be called unless it fails.
+func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node, err error) {
+	cfg, err = cfg.Complete()
+	if err != nil {
+		return nil, err
+	}
+	p, err := reserve(ctx, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	n := &Node{Config: cfg, log: log, metrics: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+			defer cancel()
+			_ = n.Close(closing) // the first error counts
+		}
+	}()
+	for _, step := range []func(context.Context, *ports) error{n.startHTTP, n.startStore, n.startProber, n.startRouter} {
+		if err := step(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// Close ends the node: it stops being ready, hands leadership over, lets what is
+// in flight end, and closes. It returns when all of it has ended; the second call
+// returns what the first one did.
+func (n *Node) Close(ctx context.Context) error {
+	n.closing.Do(func() {
+		var errs []error
+		for i := len(n.stops) - 1; i >= 0; i-- {
+			s := n.stops[i]
+			if err := s.do(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+			}
+		}
+		n.closed = errors.Join(errs...)
+	})
+	return n.closed
+}
+
+// ports are the listeners of a node from the check whether their addresses are
+// free until those who serve them take over.
+type ports struct{ client, peer, http net.Listener }
+
+func (p *ports) release() {
+	for _, l := range []net.Listener{p.client, p.peer, p.http} {
+		if l != nil {
+			l.Close() // those that were taken over are closed already
+		}
+	}
+}
+
+// reserve listens on all addresses of a node, before anything else is touched,
+// and turns port 0 into a real port, which other nodes must be told.
+func reserve(ctx context.Context, cfg *config.Config) (*ports, error) {
+	p := &ports{}
+	var lc net.ListenConfig
+	for _, want := range []struct {
+		flag, addr string
+		to         *net.Listener
+	}{{"--addr", cfg.Addr, &p.client}, {"--peer-addr", cfg.PeerAddr, &p.peer}, {"--http-addr", cfg.HTTPAddr, &p.http}} {
+		l, err := lc.Listen(ctx, "tcp", want.addr)
+		if err != nil {
+			p.release()
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, fmt.Errorf("%s %s: the port is in use by another process; stop that one or choose another port", want.flag, want.addr)
+			}
+			return nil, fmt.Errorf("%s %s: %w", want.flag, want.addr, err)
+		}
+		*want.to = l
+	}
+	*cfg = cfg.Bound(p.client.Addr().String(), p.peer.Addr().String(), p.http.Addr().String())
+	return p, nil
+}
+
+// startHTTP serves health and metrics; it is the first to start and the last to
+// stop, so that the node can be watched while it does.
+func (n *Node) startHTTP(_ context.Context, p *ports) error {
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server := admin.StartHTTP(p.http, admin.NewHTTP(admin.HTTPConfig{
+		Gatherer: n.metrics, Ready: n.ready, Pprof: n.Config.Pprof,
+	}), n.log)
+	p.http = nil // it is the server's now
+	n.onStop("the HTTP listener", server.Close)
+	return nil
+}
+
+// ready says whether the node has the table and serves, and if not, why.
+func (n *Node) ready() (bool, string) {
+	r := n.serving.Load()
+	if r == nil {
+		return false, "the node is starting"
+	}
+	return r.Ready()
+}
+
+// startStore opens the node's part of the replicated state.
+func (n *Node) startStore(ctx context.Context, p *ports) error {
+	c := raftstore.DefaultConfig()
+	c.ID, c.Dir, c.Zone, c.Version = n.Config.ID, n.Config.Dir, n.Config.Zone, versionText()
+	c.PeerAddr, c.PeerAdvertise = n.Config.PeerAddr, n.Config.AdvertisePeerAddr
+	c.ClientAdvertise, c.HTTPAdvertise = n.Config.AdvertiseAddr, n.Config.AdvertiseHTTPAddr
+	c.Secret, c.ClientPassword, c.Join = n.Config.Secret, n.Config.Password, n.Config.Join
+	c.Logger = n.log
+	p.peer.Close() // raftstore listens from here on
+	store, err := raftstore.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	n.store = store
+	n.metrics.MustRegister(store.Collector())
+	n.onStop("the replicated state", store.Close)
+	return nil
+}
+
+// startProber watches the redis-servers of the table.
+func (n *Node) startProber(context.Context, *ports) error {
+	c := failover.DefaultProberConfig()
+	c.Name = "codis:" + n.store.Status().ID + ":probe"
+	c.Logger = n.log
+	prober, err := failover.NewProber(c)
+	if err != nil {
+		return err
+	}
+	n.prober = prober
+	n.onStop("the probes", func(context.Context) error {
+		prober.Close()
+		return nil
+	})
+	return nil
+}
+
+// startRouter serves clients, with the table as it is and as it will be.
+func (n *Node) startRouter(ctx context.Context, p *ports) error {
+	a := admin.DefaultConfig()
+	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{}, n.healthForAdmin
+	a.PeerSecret, a.Logger = n.Config.Secret != "", n.log
+	ops, err := admin.New(a)
+	if err != nil {
+		return err
+	}
+	n.store.SetAdminHandler(ops.ServeForwarded)
+	host, _, err := net.SplitHostPort(n.Config.AdvertiseAddr)
+	if err != nil {
+		return err
+	}
+	r, err := router.New(router.Config{
+		NodeID: n.store.Status().ID, Addr: n.Config.Addr, Unix: n.Config.Unix, Host: host, Zone: n.Config.Zone,
+		Password: n.Config.Password, Version: versionText(), Loops: n.Config.Loops, Logger: n.log,
+	}, ops)
+	if err != nil {
+		return err
+	}
+	n.router = r
+	n.onStop("the router", r.Stop)
+	p.client.Close() // the router listens from here on
+	if err := r.Start(ctx); err != nil {
+		return err
+	}
+	n.metrics.MustRegister(r.Collector())
+	n.startFollowing()
+	n.onStop("leadership", n.handOver)
+	n.onStop("readiness", func(context.Context) error {
+		r.Drain()
+		return nil
+	})
+	n.serving.Store(r)
+	return nil
+}
+
+// startFollowing keeps the router and the prober at the state of the table.
+func (n *Node) startFollowing() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	// Both are subscribed to before they are first read, so no change is missed.
+	changed, endChanged := n.store.Subscribe()
+	seen, endSeen := n.prober.Subscribe()
+	n.adopt()
+	go func() { // ends with ctx; onStop waits
+		defer close(done)
+		defer endChanged()
+		defer endSeen()
+		for {
+			select {
+			case <-changed:
+				n.adopt()
+			case <-seen:
+				n.router.SetHealth(healthForRouter(n.store.State(), n.prober.Snapshot()))
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	n.onStop("following the table", func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+func (n *Node) adopt() {
+	state := n.store.State()
+	n.router.SetState(state)
+	n.prober.SetServers(failover.Targets(state))
+	n.router.SetHealth(healthForRouter(state, n.prober.Snapshot()))
+}
+
+// handOver gives leadership to another voter, if there is one, before clients
+// are turned away: the others then go on at once instead of after a timeout.
+func (n *Node) handOver(ctx context.Context) error {
+	status := n.store.Status()
+	reachable := func(id string) bool { return id != status.ID && !slices.Contains(status.Unreachable, id) }
+	if !n.store.IsLeader() || !slices.ContainsFunc(status.Voters, reachable) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOverTimeout)
+	defer cancel()
+	if err := n.store.TransferLeadership(ctx, ""); err != nil {
+		n.log.Warn("leadership was not handed over; the others will elect a leader", "error", err)
+	}
+	return nil
+}
+
+// healthForRouter says which servers can be read from. A replica counts only
+// for the master that the table names.
+func healthForRouter(s *topology.State, seen map[string]failover.Health) map[string]router.Health {
+	health := make(map[string]router.Health, len(seen))
+	for _, g := range s.Groups {
+		for _, server := range g.Servers {
+			h, ok := seen[server.Addr]
+			if !ok {
+				continue
+			}
+			usable := h.State == failover.StateUp
+			if server.Addr != g.Master {
+				usable = h.FreshReplica(g.Master, math.MaxInt64)
+			}
+			health[server.Addr] = router.Health{Usable: usable, LagBytes: h.LagBytes}
+		}
+	}
+	return health
+}
+
+func (n *Node) healthForAdmin() map[string]admin.ServerHealth {
+	seen := n.prober.Snapshot()
+	health := make(map[string]admin.ServerHealth, len(seen))
+	for addr, h := range seen {
+		a := admin.ServerHealth{State: h.State.String(), Role: h.Role.String(), LinkUp: h.LinkUp, LagBytes: h.LagBytes}
+		if h.Err != nil {
+			a.Err = h.Err.Error()
+		}
+		health[addr] = a
+	}
+	return health
+}
+
+// stateForAdmin is raftstore's Store in the words of admin.
+type stateForAdmin struct{ *raftstore.Store }
+
+func (s stateForAdmin) Status() admin.Status {
+	st := s.Store.Status()
+	return admin.Status{
+		ID: st.ID, Role: string(st.Role), LeaderID: st.LeaderID, LeaderAddr: st.LeaderAddr,
+		Term: st.Term, CommitIndex: st.CommitIndex, AppliedIndex: st.AppliedIndex,
+		Voters: st.Voters, Nonvoters: st.Nonvoters, LastContact: st.LastContact, Joined: st.Joined,
+	}
+}
+
+func (s stateForAdmin) ForwardAdmin(ctx context.Context, caller string, args [][]byte) ([]byte, error) {
+	reply, err := s.Store.ForwardAdmin(ctx, caller, args)
+	if errors.Is(err, raftstore.ErrNoLeader) {
+		err = fmt.Errorf("%w: %w", admin.ErrNoLeader, err)
+	}
+	return reply, err
+}
+
+// serversForAdmin is failover's look at redis-servers in the words of admin.
+type serversForAdmin struct{}
+
+func (serversForAdmin) Inspect(ctx context.Context, t admin.Target) (admin.Facts, error) {
+	f, err := failover.Inspect(ctx, failover.Target(t))
+	if err != nil {
+		return admin.Facts{}, err
+	}
+	return admin.Facts{
+		Addr: f.Addr, Version: f.Version, RunID: f.RunID, ReplID: f.ReplID, Raw: f,
+	}, nil
+}
+
+func (serversForAdmin) Check(a admin.Attach) (admin.Verdict, error) {
+	candidate, ok := a.Server.Raw.(failover.Facts)
+	if !ok {
+		return admin.Verdict{}, fmt.Errorf("%s was not inspected", a.Server.Addr)
+	}
+	question := failover.Attach{Candidate: candidate, Force: a.Force}
+	if a.Master != nil {
+		master, ok := a.Master.Raw.(failover.Facts)
+		if !ok {
+			return admin.Verdict{}, fmt.Errorf("%s was not inspected", a.Master.Addr)
+		}
+		question.Master = &master
+	}
+	v, err := failover.CheckAttach(question)
+	return admin.Verdict{Follow: v.Action == failover.ActionFollow, Notes: slices.Concat(v.Notes, v.Warnings)}, err
+}
+
+func (serversForAdmin) Follow(ctx context.Context, l admin.Link) error {
+	return failover.Follow(ctx, failover.FollowRequest{Replica: failover.Target(l.Replica), Master: failover.Target(l.Master)})
+}
+
+func (serversForAdmin) CountForeign(ctx context.Context, c admin.Count) (admin.Foreign, error) {
+	f, err := failover.CountForeign(ctx, failover.Target(c.Target), failover.ForeignScan{Owns: c.Owns, MaxKeys: c.Limit})
+	return admin.Foreign{Keys: f.Count, Example: f.Example, Partial: f.Partial}, err
+}

@@ -1,0 +1,392 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"codis/admin/config"
+	"codis/admin/demo"
+	"codis/router/resp"
+	"codis/router/resp/resptest"
+)
+
+// patience bounds every wait of these tests: many share a small machine.
+const patience = 30 * time.Second
+
+// cluster is some nodes in this process, with the wiring that users run.
+type cluster struct {
+	tb    testing.TB
+	cfgs  []config.Config
+	nodes []*Node // nil while stopped
+}
+
+// newCluster starts nodes that have one table; groups are lists of real
+// redis-servers' addresses, the master's first, and serve all slots.
+func newCluster(tb testing.TB, nodes int, groups ...[]string) *cluster {
+	tb.Helper()
+	c := &cluster{tb: tb, cfgs: make([]config.Config, nodes), nodes: make([]*Node, nodes)}
+	tb.Cleanup(func() {
+		for i := range c.nodes {
+			c.stop(i)
+		}
+	})
+	for i := range nodes {
+		c.cfgs[i] = newConfig(tb)
+		c.cfgs[i].ID = fmt.Sprintf("n%d", i+1)
+		if i > 0 {
+			c.cfgs[i].Join = []string{c.nodes[0].Config.Addr}
+		}
+		c.start(i)
+	}
+	// New nodes get a vote when they have caught up; what tests promise of a
+	// majority is true from then on.
+	waitFor(tb, "all nodes to be voters", func() error {
+		if st := c.nodes[0].store.Status(); len(st.Voters) < nodes {
+			return fmt.Errorf("voters %v", st.Voters)
+		}
+		return nil
+	})
+	if len(groups) > 0 {
+		ctx := within(tb, patience)
+		list := make([]demo.Group, len(groups))
+		for i, servers := range groups {
+			list[i] = demo.Group{ID: i + 1, Servers: servers}
+		}
+		if err := demo.Form(ctx, c.addr(0), list); err != nil {
+			tb.Fatal(err)
+		}
+		if err := demo.WaitServed(ctx, c.addrs()); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return c
+}
+
+func newConfig(tb testing.TB) config.Config {
+	cfg := config.DefaultConfig()
+	cfg.Dir, cfg.Addr = filepath.Join(tb.TempDir(), "node"), "127.0.0.1:0"
+	return cfg
+}
+
+// within is the test's context with a deadline.
+func within(tb testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), d)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+// start starts a node with the ports that it had before, if it had any.
+func (c *cluster) start(i int) {
+	c.tb.Helper()
+	node, err := Start(c.tb.Context(), c.cfgs[i], testLogger(c.tb, c.cfgs[i].ID))
+	if err != nil {
+		c.tb.Fatalf("start node %d: %v", i+1, err)
+	}
+	c.nodes[i], c.cfgs[i] = node, node.Config
+	waitFor(c.tb, "node to be ready", func() error {
+		if ok, why := node.ready(); !ok {
+			return errors.New(why)
+		}
+		return nil
+	})
+}
+
+func (c *cluster) stop(i int) {
+	c.tb.Helper()
+	if c.nodes[i] == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.nodes[i].Close(ctx); err != nil {
+		c.tb.Errorf("stop node %d: %v", i+1, err)
+	}
+	c.nodes[i] = nil
+}
+
+func (c *cluster) addr(i int) string { return c.nodes[i].Config.Addr }
+
+func (c *cluster) addrs() []string {
+	var list []string
+	for _, n := range c.nodes {
+		if n != nil {
+			list = append(list, n.Config.Addr)
+		}
+	}
+	return list
+}
+
+// testLogger writes to the test's own output.
+func testLogger(tb testing.TB, id string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", id)
+}
+
+// do sends one command to a node or server, on a connection of its own.
+func do(tb testing.TB, addr string, args ...string) resp.Reply {
+	tb.Helper()
+	r, err := try(tb, addr, args...)
+	if err != nil {
+		tb.Fatalf("%s to %s: %v", strings.Join(args, " "), addr, err)
+	}
+	return r
+}
+
+func try(tb testing.TB, addr string, args ...string) (resp.Reply, error) {
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr})
+	if err != nil {
+		return resp.Reply{}, err
+	}
+	defer client.Close()
+	return client.Do(ctx, args...)
+}
+
+// table is all of a node's table, as text.
+func table(tb testing.TB, addr string) string {
+	tb.Helper()
+	return do(tb, addr, "CODIS.EXPORT").Text()
+}
+
+// flat writes a reply in one line.
+func flat(r resp.Reply) string {
+	if r.Kind != resp.KindArray {
+		return r.Text() + " "
+	}
+	var b strings.Builder
+	for _, item := range r.Array {
+		b.WriteString(flat(item))
+	}
+	return "[" + b.String() + "]"
+}
+
+// waitFor polls: much of what these tests wait for happens in other processes.
+func waitFor(tb testing.TB, what string, check func() error) {
+	tb.Helper()
+	end := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("waited too long for %s: %v", what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func get(tb testing.TB, url string) (status int, body string) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+func TestTableSurvivesRestarts(t *testing.T) {
+	master, replica, other := resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)
+	c := newCluster(t, 3, []string{master.Addr, replica.Addr}, []string{other.Addr})
+	do(t, c.addr(0), "SET", "greeting", "hello")
+	for round, order := range [][]int{{0, 1, 2}, {2, 0, 1}} {
+		changeSetting(t, c.addr(round), fmt.Sprintf("%dmb", 20+round))
+		want := table(t, c.addr(round))
+		for _, i := range order {
+			waitFor(t, "equal tables", func() error { return sameTable(t, c.addr(i), want) })
+		}
+		for _, i := range order {
+			c.stop(i)
+			c.cfgs[i].Join = nil // members need no help to come back
+		}
+		for _, i := range order {
+			c.start(i)
+			// Each serves what it knew before it finds the others.
+			if err := sameTable(t, c.addr(i), want); err != nil {
+				t.Errorf("restarted in order %v: %v", order, err)
+			}
+			if got := do(t, c.addr(i), "GET", "greeting").Text(); got != "hello" {
+				t.Errorf("restarted in order %v: node %d: got %q", order, i+1, got)
+			}
+		}
+	}
+	changeSetting(t, c.addr(0), "30mb")
+}
+
+func sameTable(tb testing.TB, addr, want string) error {
+	tb.Helper()
+	if got := table(tb, addr); got != want {
+		return fmt.Errorf("node at %s: got %s, want %s", addr, got, want)
+	}
+	return nil
+}
+
+// changeSetting changes a setting through a node, waiting while there is no
+// leader.
+func changeSetting(tb testing.TB, addr, value string) {
+	tb.Helper()
+	waitFor(tb, "a leader", func() error {
+		_, err := try(tb, addr, "CODIS.CONFIG", "SET", "replica-max-lag", value)
+		return err
+	})
+}
+
+func TestAnyNodeTakesAdminCommands(t *testing.T) {
+	c := newCluster(t, 3)
+	for i := range c.nodes {
+		value := fmt.Sprintf("%dmb", 30+i)
+		do(t, c.addr(i), "CODIS.CONFIG", "SET", "replica-max-lag", value)
+		// The node that took it has it at once, the others soon.
+		for j := range c.nodes {
+			check := func() error {
+				if got := flat(do(t, c.addr(j), "CODIS.CONFIG", "GET", "replica-max-lag")); !strings.Contains(got, value) {
+					return fmt.Errorf("node %d: got %s, want %s", j+1, got, value)
+				}
+				return nil
+			}
+			if j == i {
+				if err := check(); err != nil {
+					t.Error(err)
+				}
+				continue
+			}
+			waitFor(t, "the setting", check)
+		}
+	}
+}
+
+func TestLeaderStopsAndOthersGoOn(t *testing.T) {
+	server := resptest.StartRedis(t)
+	c := newCluster(t, 3, []string{server.Addr})
+	leader := slices.IndexFunc(c.nodes, func(n *Node) bool { return n.store.IsLeader() })
+	if leader < 0 {
+		t.Fatal("no node leads")
+	}
+	httpAddr := c.nodes[leader].Config.HTTPAddr
+	if status, _ := get(t, "http://"+httpAddr+"/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz of a node that serves: got %d", status)
+	}
+	begin := time.Now()
+	c.stop(leader)
+	for _, addr := range c.addrs() {
+		changeSetting(t, addr, "77mb")
+		do(t, addr, "SET", "key", "value")
+	}
+	// It handed leadership over: nobody had to wait for an election timeout.
+	t.Logf("stop of the leader and changes through the others took %v", time.Since(begin))
+	if _, err := http.Get("http://" + httpAddr + "/readyz"); err == nil {
+		t.Error("the stopped node still answers")
+	}
+}
+
+func TestReadinessAndMetrics(t *testing.T) {
+	c := newCluster(t, 1)
+	base := "http://" + c.nodes[0].Config.HTTPAddr
+	for path, want := range map[string]string{
+		"/healthz": "ok", "/readyz": "ready", "/metrics": "go_goroutines",
+	} {
+		if status, body := get(t, base+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d %.200q, want 200 and %q", path, status, body, want)
+		}
+	}
+	_, metrics := get(t, base+"/metrics")
+	for _, want := range []string{"codis_raft_", "codis_"} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("/metrics has no metric %s...", want)
+		}
+	}
+	if status, _ := get(t, base+"/debug/pprof/"); status != http.StatusNotFound {
+		t.Errorf("profiles without --pprof: got %d, want 404", status)
+	}
+}
+
+func TestNothingIsLeftAfterClose(t *testing.T) {
+	resptest.CheckLeaks(t)
+	server := resptest.StartRedis(t)
+	c := newCluster(t, 1, []string{server.Addr})
+	do(t, c.addr(0), "SET", "key", "value")
+}
+
+// TestImportArrows holds the layout: the four parts import only each other's
+// leaves, and the leaves import none of them.
+func TestImportArrows(t *testing.T) {
+	leaves := []string{"codis/raftstore/topology", "codis/router/resp", "codis/router/command"}
+	helpers := []string{"codis/router/resp/resptest"} // for tests only
+	part := func(path string) string {
+		return strings.SplitN(strings.TrimPrefix(path, "codis/"), "/", 2)[0]
+	}
+	for _, p := range listPackages(t) {
+		for _, imported := range p.Imports {
+			if imported != "codis" && !strings.HasPrefix(imported, "codis/") {
+				continue
+			}
+			switch {
+			case slices.Contains(helpers, imported):
+				t.Errorf("%s imports %s outside tests", p.ImportPath, imported)
+			case p.ImportPath == "codis" || slices.Contains(helpers, p.ImportPath):
+			case slices.Contains(leaves, p.ImportPath) && !slices.Contains(leaves, imported):
+				t.Errorf("the leaf %s imports %s", p.ImportPath, imported)
+			case part(p.ImportPath) != part(imported) && !slices.Contains(leaves, imported):
+				t.Errorf("%s imports %s: only leaves may be imported across parts", p.ImportPath, imported)
+			}
+		}
+		for _, imported := range p.Imports {
+			raft := strings.HasPrefix(imported, "github.com/hashicorp/raft")
+			if raft && part(p.ImportPath) != "raftstore" {
+				t.Errorf("%s imports %s: only raftstore may", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for decoder := json.NewDecoder(bufio.NewReader(out)); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	if err := cmd.Wait(); err != nil || len(list) == 0 {
+		t.Fatalf("go list: %d packages, %v", len(list), err)
+	}
+	return list
+}
