@@ -22,7 +22,7 @@ const crlf = '\n'<<8 | '\r'
 // request that is there as a whole and makes its arguments in one pass. Whatever
 // else it meets is walk's: walk tells an incomplete frame from a wrong one and
 // keeps three offsets, no data, until the frame is whole; then fill runs again,
-// once. So every header is read at most three times, and bulks never.
+// once. So a header is read a few times at most, and a bulk never.
 type Scanner struct {
 	// Limits may be changed between requests, for example after AUTH.
 	Limits Limits
