@@ -162,7 +162,14 @@ func (c *Client) roundTrip(ctx context.Context, n int) ([]Reply, error) {
 	if err != nil {
 		c.conn.Close() // ends the writer
 	}
-	if werr := wait(); werr != nil && !errors.Is(werr, net.ErrClosed) {
+	werr := wait()
+	if err == nil && werr != nil && replies[n-1].Kind == KindError {
+		// A server that refuses the connection says why, and does not read.
+		c.conn.Close()
+		c.broken = fmt.Errorf("%w: %w", ErrClosed, werr)
+		return replies, nil
+	}
+	if werr != nil && !errors.Is(werr, net.ErrClosed) {
 		err = werr
 	}
 	return replies, err

@@ -190,6 +190,28 @@ func TestClientFaults(t *testing.T) {
 	}
 }
 
+// A server that is full says so and closes, without reading what we send.
+func TestClientRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, size := range []int{1, 4 << 20} {
+		c := dial(t, resp.ClientOptions{Addr: l.Addr().String()})
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, "-ERR max number of clients reached\r\n")
+		conn.Close()
+		_, err = c.Do(t.Context(), "ECHO", strings.Repeat("x", size))
+		if err == nil || !strings.Contains(err.Error(), "max number of clients reached") {
+			t.Errorf("%d bytes: got %v", size, err)
+		}
+	}
+}
+
 func TestClientSkipsPushes(t *testing.T) {
 	c := dial(t, resp.ClientOptions{Addr: scripted(t, ">2\r\n+invalidate\r\n*0\r\n+OK\r\n")})
 	if r, err := c.Do(t.Context(), "SET", "k", "v"); err != nil || r.Text() != "OK" {

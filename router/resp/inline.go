@@ -38,47 +38,26 @@ func splitArgs(dst [][]byte, line []byte) ([][]byte, error) {
 		}
 		end := bytes.IndexAny(line, " \t\n\r\"'")
 		if end < 0 {
-			return append(dst, line), nil
+			return append(dst, line[:len(line):len(line)]), nil
 		}
 		if c := line[end]; c != '"' && c != '\'' {
 			dst = append(dst, line[:end:end])
 			line = line[end:]
 			continue
 		}
-		word, rest, ok := unquote(line)
-		if !ok {
+		// A new word, that grows as it is read: a line may hold thousands.
+		word, size := unquote(append([]byte{}, line[:end]...), line[end+1:], line[end])
+		line = line[end+1+max(size, 0):]
+		if size < 0 || len(line) > 0 && !isSpace(line[0]) {
 			return dst[:0], errQuotes
 		}
 		dst = append(dst, word)
-		line = rest
 	}
 }
 
-// unquote reads the word at the start of line, which has a quote in it. The
-// word grows as it is read: a line may hold thousands.
-func unquote(line []byte) (word, rest []byte, ok bool) {
-	word = []byte{}
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; c {
-		case ' ', '\t', '\n', '\r':
-			return word, line[i:], true
-		case '"', '\'':
-			var size int
-			if word, size = unquoteSpan(word, line[i+1:], c); size < 0 {
-				return nil, nil, false
-			}
-			rest = line[i+1+size:]
-			return word, rest, len(rest) == 0 || isSpace(rest[0])
-		default:
-			word = append(word, c)
-		}
-	}
-	return word, nil, true
-}
-
-// unquoteSpan appends what stands before the closing quote to word. size counts
+// unquote appends what stands before the closing quote to word. size counts
 // the bytes read, the quote included, and is negative when there is none.
-func unquoteSpan(word, s []byte, quote byte) (_ []byte, size int) {
+func unquote(word, s []byte, quote byte) (_ []byte, size int) {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {

@@ -33,6 +33,7 @@ func TestParseReply(t *testing.T) {
 		{"set", "~1\r\n+a\r\n", KindSet, "", 1},
 		{"push", ">1\r\n+a\r\n", KindPush, "", 1},
 		{"attribute", "|1\r\n+a\r\n:2\r\n+OK\r\n", KindSimple, "OK", 0},
+		{"verbatim without a format", "=1\r\na\r\n", KindVerbatim, "a", 0},
 		{"incomplete", "*2\r\n:1\r\n", KindNone, "", 0},
 	}
 	for _, tt := range tests {
@@ -47,6 +48,14 @@ func TestParseReplyRefusesDepth(t *testing.T) {
 	in := strings.Repeat("*1\r\n", 100_000) + ":1\r\n"
 	if _, n, err := ParseReply([]byte(in)); n != 0 || !errors.Is(err, ErrProtocol) {
 		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+func TestKindString(t *testing.T) {
+	for kind, want := range map[Kind]string{KindNone: "none", KindNil: "nil", KindPush: "push", 200: "kind 200"} {
+		if got := kind.String(); got != want {
+			t.Errorf("%d: got %q, want %q", kind, got, want)
+		}
 	}
 }
 

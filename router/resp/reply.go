@@ -43,7 +43,7 @@ type Reply struct {
 	// Str is the text of every kind that has one; of an Error the whole text
 	// with its code word.
 	Str []byte
-	// Int is the value of an Integer or Bool, and of a Bulk nothing.
+	// Int is the value of an Integer, and 0 or 1 for a Bool.
 	Int int64
 	// Array are the elements of an Array, Set, Push or Map.
 	Array []Reply
