@@ -73,6 +73,35 @@ func slotsServed(ctx context.Context, addr string) (int, error) {
 	return served, nil
 }
 
+// WaitVoters waits until the nodes, or as many of them as may, count for the
+// majority: until then the loss of one may stop the cluster.
+func WaitVoters(ctx context.Context, nodes []string) error {
+	want := min(len(nodes), topology.MaxVoters)
+	return poll(ctx, "the nodes to become voters", func(ctx context.Context) error {
+		c, err := resp.Dial(ctx, resp.ClientOptions{Addr: nodes[0]})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		reply, err := c.Do(ctx, "CODIS.NODES")
+		if err != nil {
+			return err
+		}
+		voters := 0
+		for _, row := range reply.Array { // name, value, name, value ...
+			for i := 0; i+1 < len(row.Array); i += 2 {
+				if role := row.Array[i+1].Text(); row.Array[i].Text() == "role" && (role == "leader" || role == "voter") {
+					voters++
+				}
+			}
+		}
+		if voters < want {
+			return fmt.Errorf("%d of %d", voters, want)
+		}
+		return nil
+	})
+}
+
 // WaitServed waits until every node answers for a key of each of the 1024 slots.
 func WaitServed(ctx context.Context, nodes []string) error {
 	keys := keyOfEachSlot()

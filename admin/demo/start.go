@@ -42,6 +42,9 @@ func (d *demo) start(ctx context.Context) error {
 	if err := Form(ctx, nodes[0], groups); err != nil {
 		return err
 	}
+	if err := WaitVoters(ctx, nodes); err != nil {
+		return err
+	}
 	return WaitServed(ctx, nodes)
 }
 
