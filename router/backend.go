@@ -20,6 +20,9 @@ var (
 	errBackendClosed = errors.New("connection lost before the reply, outcome unknown")
 	// errBackendGarbage is returned when a backend sent what no request asked for.
 	errBackendGarbage = errors.New("unexpected bytes from the server, connection closed, outcome unknown")
+	// errBackendUnproven is returned to requests that are not sent, because the
+	// last connection ended without a single reply and the next one has to wait.
+	errBackendUnproven = errors.New("not sent, the last connection ended before its first reply")
 	// errBackendBusy is returned when too many bytes wait for a backend already.
 	errBackendBusy = errors.New("too many bytes are waiting for this server")
 )
@@ -33,7 +36,7 @@ const (
 	backendQueueLimit = 256 << 20
 	// Back-off of connection attempts to one server.
 	backoffMin = 50 * time.Millisecond
-	backoffMax = 2 * time.Second
+	backoffMax = time.Second
 )
 
 // server is one redis-server as one loop sees it.
@@ -94,6 +97,8 @@ type backend struct {
 	out, in []byte
 	scan    resp.ReplyScanner
 	dirty   bool
+	// proven says that a reply has come: only then is the back-off over.
+	proven bool
 	// progress is when bytes last moved; unsent what the kernel had not taken then.
 	progress int64
 	unsent   int
@@ -153,7 +158,6 @@ func (b *backend) opened(c gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	b.conn, b.state = c, backendReady
-	b.srv.failures, b.srv.lastErr = 0, nil
 	b.progress = b.l.now
 	b.markDirty()
 	return gnet.None
@@ -161,13 +165,17 @@ func (b *backend) opened(c gnet.Conn) gnet.Action {
 
 // failed is called in the loop when the connection could not be made.
 func (b *backend) failed(err error) {
-	s := b.srv
-	s.l.stats.dialErrors++
+	b.l.stats.dialErrors++
+	b.srv.backOff(err)
+	b.drop(err)
+}
+
+// backOff puts the next attempt to connect off, longer each time in a row.
+func (s *server) backOff(err error) {
 	s.failures++
 	delay := min(backoffMin<<min(s.failures-1, 10), backoffMax)
-	s.retryAt = b.l.now + int64(delay)
+	s.retryAt = s.l.now + int64(delay)
 	s.lastErr = err
-	b.drop(err)
 }
 
 // send queues one command for this connection.
@@ -244,6 +252,10 @@ func (b *backend) traffic(data []byte) gnet.Action {
 		if n == 0 {
 			break
 		}
+		if !b.proven { // not when it opens: a server may accept and then fail every request
+			b.proven = true
+			b.srv.failures, b.srv.lastErr = 0, nil
+		}
 		b.l.complete(b.fifo.pop(), data[used:used+n])
 		used += n
 	}
@@ -273,6 +285,9 @@ func (b *backend) keep(data []byte, used int) {
 func (b *backend) drop(err error) {
 	if b.state == backendClosed {
 		return
+	}
+	if b.state == backendReady && !b.proven && !b.srv.retired {
+		b.srv.backOff(errBackendUnproven)
 	}
 	b.state = backendClosed
 	if b.db < len(b.srv.conns) && b.srv.conns[b.db] == b {
