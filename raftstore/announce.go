@@ -203,7 +203,7 @@ func (s *Store) serveAnnounce(_ context.Context, conn redcon.Conn, args [][]byte
 	if known := state.Nodes[g.Node.ID]; known.Incarnation != g.Node.Incarnation {
 		// Only a newer table proves anything: an older one may be from before that
 		// node joined.
-		answer.Removed = state.Epoch > g.Epoch
+		answer.Removed = state.Epoch > g.Epoch && !s.isServer(g.Node.ID)
 		return answer, nil
 	}
 	if state.Epoch > g.Epoch {

@@ -38,6 +38,7 @@ func testConfig(tb testing.TB, id string) Config {
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = 250*time.Millisecond, 250*time.Millisecond, 200*time.Millisecond
 	cfg.PeerTimeout, cfg.ReconcileInterval = time.Second, 100*time.Millisecond
 	cfg.RetryMin, cfg.RetryMax = 10*time.Millisecond, 200*time.Millisecond
+	cfg.DiskTimeout = 500 * time.Millisecond
 	cfg.LockTimeout = 100 * time.Millisecond
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	if testing.Verbose() && os.Getenv("RAFTSTORE_TEST_LOG") != "" {

@@ -108,7 +108,7 @@ func (s *Store) reconcile(ctx context.Context) error {
 			return fmt.Errorf("raft configuration: %w", err)
 		}
 		nodes, servers := s.State().Nodes, future.Configuration().Servers
-		change, ok := nextChange(nodes, servers)
+		change, ok := nextChange(s.self.ID, nodes, servers)
 		if !ok {
 			change, ok = s.findPromotion(ctx, promotable(nodes, servers))
 		}

@@ -19,8 +19,8 @@ type logStore struct {
 	// began is when the write under way began, in nanoseconds; 0: there is none.
 	// Raft writes from one goroutine at a time.
 	began atomic.Int64
-	// before is called in each write; tests make it hang or fail.
-	before func() error
+	// before is called in each write, if it is set: tests make it hang or fail.
+	before atomic.Pointer[func() error]
 }
 
 func openLogs(cfg Config) (*logStore, error) {
@@ -38,7 +38,7 @@ func openLogs(cfg Config) (*logStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	return &logStore{BoltStore: store, limit: cfg.DiskTimeout, before: func() error { return nil }}, nil
+	return &logStore{BoltStore: store, limit: cfg.DiskTimeout}, nil
 }
 
 // stalled says whether a write has been under way for too long.
@@ -54,8 +54,10 @@ func (l *logStore) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.
 func (l *logStore) StoreLogs(entries []*raft.Log) error {
 	l.began.Store(time.Now().UnixNano())
 	defer l.began.Store(0)
-	if err := l.before(); err != nil {
-		return err
+	if before := l.before.Load(); before != nil {
+		if err := (*before)(); err != nil {
+			return err
+		}
 	}
 	return l.BoltStore.StoreLogs(entries)
 }

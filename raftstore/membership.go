@@ -31,12 +31,13 @@ func (c change) String() string { return string(c.verb) + " " + c.id }
 
 // nextChange compares the nodes of the table with Raft's servers and returns the
 // first thing to be done about a difference: first what makes room, then the rest.
-func nextChange(nodes map[string]topology.Node, servers []raft.Server) (change, bool) {
+// self, the leader, is removed last, since it leads no longer then.
+func nextChange(self string, nodes map[string]topology.Node, servers []raft.Server) (change, bool) {
 	voter, known := map[string]bool{}, map[string]bool{}
 	for _, server := range servers {
 		id := string(server.ID)
 		known[id], voter[id] = true, server.Suffrage == raft.Voter
-		if _, ok := nodes[id]; !ok {
+		if _, ok := nodes[id]; !ok && id != self {
 			return change{removeServer, id}, true
 		}
 	}
@@ -52,6 +53,9 @@ func nextChange(nodes map[string]topology.Node, servers []raft.Server) (change, 
 		if at := slices.IndexFunc(ids, rule.due); at >= 0 {
 			return change{rule.verb, ids[at]}, true
 		}
+	}
+	if _, ok := nodes[self]; !ok && known[self] {
+		return change{removeServer, self}, true
 	}
 	return change{}, false
 }

@@ -43,6 +43,10 @@ func (s *Store) commit(ctx context.Context, c topology.Command) (applied, error)
 	}
 	var done applied
 	err = s.withLeader(ctx, func(leader string) error {
+		// A leader that does not answer may have been replaced long ago: ask again,
+		// whoever leads by then.
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.PeerTimeout)
+		defer cancel()
 		var err error
 		if leader == s.self.ID {
 			done, err = s.applyHere(ctx, data)
@@ -62,7 +66,7 @@ func (p permanent) Unwrap() error { return p.error }
 // withLeader calls try with the leader's ID until it succeeds or fails for good,
 // or the context ends. Between tries it waits for another leader, or a little.
 func (s *Store) withLeader(ctx context.Context, try func(leader string) error) error {
-	var last error
+	last := error(ErrNoLeader)
 	for pause := s.cfg.CommitTimeout; ; pause = min(2*pause, s.cfg.HeartbeatTimeout) {
 		if err := s.whyStopped(); err != nil {
 			return err
@@ -80,7 +84,7 @@ func (s *Store) withLeader(ctx context.Context, try func(leader string) error) e
 			return final.error
 		case isCode(err, codeUnknown):
 			return err
-		case ctx.Err() == nil:
+		case ctx.Err() == nil || errors.Is(last, ErrNoLeader):
 			last = err // later ones only say that the time is over
 		}
 		select {
@@ -88,8 +92,8 @@ func (s *Store) withLeader(ctx context.Context, try func(leader string) error) e
 		case <-time.After(pause):
 		case <-s.ctx.Done():
 		case <-ctx.Done():
-			if last == nil || errors.Is(last, ErrNoLeader) {
-				return context.Cause(ctx)
+			if errors.Is(last, context.Cause(ctx)) {
+				return last
 			}
 			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/tidwall/redcon"
@@ -135,10 +137,13 @@ func (s *Store) fail(err error) {
 
 // whyStopped is the error of everything that is asked of a store that has stopped.
 func (s *Store) whyStopped() error {
-	if s.ctx.Err() == nil {
-		return nil
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
 	}
-	return context.Cause(s.ctx)
+	if s.removed.Load() {
+		return ErrRemoved
+	}
+	return nil
 }
 
 func (s *Store) setPhase(p phase) error {
@@ -185,10 +190,14 @@ func (s *Store) watch() {
 	changed, stop := s.Subscribe()
 	defer stop()
 	for {
-		s.lookForSelf()
+		var again <-chan time.Time
+		if s.lookForSelf() {
+			again = time.After(s.cfg.RetryMin)
+		}
 		select {
 		case <-changed:
 			s.wake()
+		case <-again:
 		case <-s.fsm.failed:
 			s.fail(s.fsm.err())
 			return
@@ -200,8 +209,10 @@ func (s *Store) watch() {
 
 // lookForSelf notices when this node has become a member, and when it is one no
 // longer. A table without it means nothing before that: a joiner replays tables
-// from before it joined.
-func (s *Store) lookForSelf() {
+// from before it joined. It reports whether to look again soon: a node that was
+// removed from the table still has its vote, and maybe leads, until Raft's
+// configuration has followed; without that vote there may be no majority for it.
+func (s *Store) lookForSelf() (again bool) {
 	state := s.State()
 	if s.isSelf(state.Nodes[s.self.ID]) {
 		if !s.seen.Swap(true) {
@@ -210,18 +221,32 @@ func (s *Store) lookForSelf() {
 		if err := s.setPhase(phaseMember); err != nil {
 			s.log.Error("can't record that this node is a member", "error", err)
 		}
-		return
+		return false
 	}
-	if s.seen.Load() {
-		s.leaveForGood()
+	if !s.seen.Load() {
+		return false
 	}
+	if !s.removed.Swap(true) {
+		s.log.Warn("this node was removed from the cluster")
+	}
+	if s.isServer(s.self.ID) {
+		return true
+	}
+	s.leaveForGood()
+	return false
 }
 
-// leaveForGood is what a node does that has found out that it was removed.
+// isServer says whether a node is in Raft's latest configuration.
+func (s *Store) isServer(id string) bool {
+	future := s.raft.GetConfiguration()
+	return future.Error() == nil && slices.ContainsFunc(future.Configuration().Servers, func(server raft.Server) bool {
+		return server.ID == raft.ServerID(id)
+	})
+}
+
+// leaveForGood is what a node does once neither the table nor Raft has it.
 func (s *Store) leaveForGood() {
-	if s.removed.Swap(true) {
-		return
-	}
+	s.removed.Store(true)
 	if err := s.setPhase(phaseRemoved); err != nil {
 		s.log.Error("can't record that this node was removed", "error", err)
 	}
