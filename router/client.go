@@ -43,7 +43,9 @@ func (s *session) client(cmd *command.Command, args [][]byte) {
 			return
 		}
 		// There is nothing to evict a client for, and touching is the servers' own.
-		s.noEvict = on && cmd.Local == command.LocalClientNoEvict
+		if cmd.Local == command.LocalClientNoEvict {
+			s.noEvict = on
+		}
 		s.answer(cmd, []byte(okText))
 	case command.LocalClientReply:
 		s.setReply(cmd, args[2])
@@ -177,9 +179,12 @@ func (f *clientFilter) parse(args [][]byte) []byte {
 				return resp.AppendError(nil, fmt.Sprintf("ERR Unknown client type '%.64s'", value))
 			}
 		case "USER":
-			f.none = value != "default"
+			f.none = f.none || value != "default"
 		case "SKIPME":
 			f.skipMe = strings.EqualFold(value, "yes")
+			if !f.skipMe && !strings.EqualFold(value, "no") {
+				return []byte(syntaxText)
+			}
 		case "MAXAGE":
 			age, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || age < 1 {

@@ -2,11 +2,9 @@ package router
 
 import (
 	"errors"
-	"net"
-
-	"github.com/panjf2000/gnet/v2"
 
 	"codis/router/command"
+	"codis/router/poll"
 	"codis/router/resp"
 )
 
@@ -17,6 +15,9 @@ const (
 	// outputHighWater is how many unsent bytes make a session wait for its reader
 	// before more of its requests are taken.
 	outputHighWater = 1 << 20
+	// inputHighWater is how many bytes of a session that takes no further request
+	// are read; then the kernel, and behind it the client, have to wait.
+	inputHighWater = 1 << 20
 )
 
 // pause is the set of reasons for which a session takes no further request.
@@ -49,15 +50,17 @@ const (
 // session is one client connection. It belongs to one loop.
 type session struct {
 	l    *loop
-	conn gnet.Conn
+	conn *poll.Conn
 	id   int64
 	// head and tail are the requests that are not answered yet, in request order.
 	head, tail *request
 	pending    int
 	pause      pause
-	// dirty sessions are in the loop's list for this round, watched ones in that
-	// for every tick; closed ones have no connection any more.
-	dirty, watched, closed bool
+	// dirty sessions are in the loop's list for this round; closed ones have no
+	// connection any more.
+	dirty, closed bool
+	// aborted sessions are closed without waiting for their reader.
+	aborted bool
 	// in holds bytes that are not dispatched yet, from inPos on; scan is lent
 	// while a frame is incomplete.
 	in    []byte
@@ -82,35 +85,35 @@ type session struct {
 }
 
 // opened is called by the loop once the connection is registered.
-func (s *session) opened(c gnet.Conn) gnet.Action {
+func (s *session) opened(c *poll.Conn) {
 	s.conn = c
 	s.created, s.active = s.l.now, s.l.now
 	s.l.sessions[s.id] = s
 	s.l.stats.accepted++
 	if d := s.l.table.limits.keepAlive; d > 0 {
-		if _, tcp := c.RemoteAddr().(*net.TCPAddr); tcp {
-			_ = c.SetKeepAlivePeriod(d)
-		}
+		c.SetKeepAlive(max(1, int(d.Seconds())))
 	}
-	return gnet.None
 }
 
-// traffic takes the bytes that have come in.
-func (s *session) traffic(data []byte) gnet.Action {
+// Readable takes the bytes that have come in.
+func (s *session) Readable(data []byte) {
+	s.l.now = s.l.r.clock()
 	s.active = s.l.now
 	s.l.stats.bytesIn += uint64(len(data))
 	if s.pause&pauseClosing != 0 {
-		return gnet.None
+		return
 	}
 	if s.inPos < len(s.in) {
 		s.in = s.l.pool.append(s.in, data)
-		if s.overQueryLimit() {
-			return gnet.Close
-		}
-		if s.pause == 0 {
+		switch {
+		case s.overQueryLimit():
+			s.discard()
+		case s.pause == 0:
 			s.resume()
+		case len(s.in)-s.inPos > inputHighWater:
+			s.conn.PauseReading()
 		}
-		return gnet.None
+		return
 	}
 	used := 0
 	if s.pause == 0 {
@@ -119,11 +122,11 @@ func (s *session) traffic(data []byte) gnet.Action {
 	if used < len(data) && s.pause&pauseClosing == 0 {
 		s.in = s.l.pool.append(s.in, data[used:])
 	}
-	return gnet.None
 }
 
 // resume goes on with the bytes that waited.
 func (s *session) resume() {
+	s.conn.ResumeReading()
 	s.inPos += s.consume(s.in[s.inPos:])
 	switch {
 	case s.inPos == len(s.in) || s.pause&pauseClosing != 0:
@@ -215,6 +218,7 @@ func (s *session) close() {
 
 // abort ends the session at the end of the round, whatever it is owed.
 func (s *session) abort() {
+	s.aborted = true
 	s.forget()
 	s.close()
 }
@@ -236,8 +240,9 @@ func (s *session) forget() {
 	s.out, s.in, s.inPos = nil, nil, 0
 }
 
-// connClosed is called by the loop when the connection is gone.
-func (s *session) connClosed() {
+// Closed is called by the loop when the connection is gone.
+func (s *session) Closed(error) {
+	s.l.now = s.l.r.clock()
 	s.closed = true
 	s.pause |= pauseClosing
 	s.forget()
@@ -285,7 +290,6 @@ func (s *session) unpause(reason pause) {
 	s.pause &^= reason
 	if s.pause == 0 && !s.closed && s.inPos < len(s.in) {
 		s.l.resumable = append(s.l.resumable, s)
-		s.l.wantFlush()
 	}
 }
 
@@ -340,7 +344,6 @@ func (s *session) markDirty() {
 	if !s.dirty {
 		s.dirty = true
 		s.l.dirtySessions = append(s.l.dirtySessions, s)
-		s.l.wantFlush()
 	}
 }
 
@@ -357,51 +360,52 @@ func (s *session) flush() {
 	if s.closed || s.pause&pauseClosing == 0 || s.head != nil {
 		return
 	}
-	if s.unsent > 0 {
-		s.l.watch(s)
-		return
+	if s.unsent == 0 || s.aborted { // else when it has drained
+		s.conn.Close()
 	}
-	_ = s.l.el.Close(s.conn)
 }
 
-// writeNow writes what is pending and then reply, with one system call. The event
-// library keeps a copy of what the kernel does not take.
+// Drained is called by the loop when the client has taken all that waited.
+func (s *session) Drained() {
+	s.l.now = s.l.r.clock()
+	s.checkOutput()
+	if s.pause&pauseClosing != 0 {
+		s.markDirty()
+	}
+}
+
+// discard closes the client at once; what it did not take is lost.
+func (s *session) discard() {
+	s.pause |= pauseClosing
+	s.forget()
+	s.conn.Close()
+}
+
+// writeNow writes what is pending and then reply, with one system call. The
+// connection keeps a copy of what the kernel does not take.
 func (s *session) writeNow(reply []byte) {
-	out := s.out
+	s.l.stats.bytesOut += uint64(len(s.out) + len(reply))
+	s.conn.WriteBoth(s.out, reply)
+	s.l.pool.put(s.out)
 	s.out = nil
-	s.l.stats.bytesOut += uint64(len(out) + len(reply))
-	// An error closes the connection before Write returns, by the loop's OnClose.
-	switch {
-	case len(reply) == 0:
-		_, _ = s.conn.Write(out)
-	case len(out) == 0:
-		_, _ = s.conn.Write(reply)
-	default:
-		s.l.iov[0], s.l.iov[1] = out, reply
-		_, _ = s.conn.Writev(s.l.iov[:])
-	}
-	s.l.pool.put(out)
-	if !s.closed {
-		s.checkOutput()
-	}
+	s.checkOutput()
 }
 
 // checkOutput keeps the account of unsent bytes, closes a client that is over its
 // limit and makes one that does not read wait.
 func (s *session) checkOutput() {
-	unsent := s.conn.OutboundBuffered()
+	unsent := s.conn.Unsent()
 	s.l.unsent += int64(unsent - s.unsent)
 	s.unsent = unsent
 	switch {
 	case int64(unsent) > s.l.table.limits.outputBuffer:
 		s.l.log.Warn("client closed: output buffer limit reached", "client", s.addr, "bytes", unsent)
-		s.l.discard(s)
+		s.discard()
 	case unsent > fairShare && s.l.overMemory():
 		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", unsent)
-		s.l.discard(s)
+		s.discard()
 	case unsent > outputHighWater && s.pause&pauseOutput == 0:
 		s.pause |= pauseOutput
-		s.l.watch(s)
 	case unsent == 0 && s.pause&pauseOutput != 0:
 		s.unpause(pauseOutput)
 	}
