@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bufio"
 	"net"
 	"strings"
 	"sync"
@@ -151,4 +152,16 @@ func waitUntil(tb testing.TB, what string, limit time.Duration, ok func() bool) 
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// dialAddr is dialWire for any server.
+func dialAddr(tb testing.TB, addr string) *wire {
+	tb.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	return &wire{tb: tb, conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
