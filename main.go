@@ -487,16 +487,26 @@ func (s stateForAdmin) Status() admin.Status {
 	return admin.Status{
 		ID: st.ID, Role: string(st.Role), LeaderID: st.LeaderID, LeaderAddr: st.LeaderAddr,
 		Term: st.Term, CommitIndex: st.CommitIndex, AppliedIndex: st.AppliedIndex,
-		Voters: st.Voters, Nonvoters: st.Nonvoters, LastContact: st.LastContact, Joined: st.Joined,
+		Voters: st.Voters, Nonvoters: st.Nonvoters, LastContact: st.LastContact,
+		Joined: st.Joined, Removed: st.Removed, Unreachable: st.Unreachable,
 	}
+}
+
+func (s stateForAdmin) Propose(ctx context.Context, c topology.Command) (topology.Outcome, error) {
+	outcome, err := s.Store.Propose(ctx, c)
+	return outcome, inAdminWords(err)
 }
 
 func (s stateForAdmin) ForwardAdmin(ctx context.Context, caller string, args [][]byte) ([]byte, error) {
 	reply, err := s.Store.ForwardAdmin(ctx, caller, args)
+	return reply, inAdminWords(err)
+}
+
+func inAdminWords(err error) error {
 	if errors.Is(err, raftstore.ErrNoLeader) {
-		err = fmt.Errorf("%w: %w", admin.ErrNoLeader, err)
+		return fmt.Errorf("%w: %w", admin.ErrNoLeader, err)
 	}
-	return reply, err
+	return err
 }
 
 // serversForAdmin is failover's look at redis-servers in the words of admin.

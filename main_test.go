@@ -288,6 +288,7 @@ func TestLeaderStopsAndOthersGoOn(t *testing.T) {
 		t.Errorf("/readyz of a node that serves: got %d", status)
 	}
 	begin := time.Now()
+	gone := c.cfgs[leader].ID
 	c.stop(leader)
 	for _, addr := range c.addrs() {
 		changeSetting(t, addr, "77mb")
@@ -298,6 +299,16 @@ func TestLeaderStopsAndOthersGoOn(t *testing.T) {
 	if _, err := http.Get("http://" + httpAddr + "/readyz"); err == nil {
 		t.Error("the stopped node still answers")
 	}
+	waitFor(t, "a warning about the stopped node", func() error {
+		var infos []string
+		for _, addr := range c.addrs() { // only the leader knows
+			infos = append(infos, do(t, addr, "CODIS.INFO").Text())
+		}
+		if all := strings.Join(infos, "\n"); !containsAll(all, []string{"degraded", "node " + gone}) {
+			return errors.New(all)
+		}
+		return nil
+	})
 }
 
 func TestReadinessAndMetrics(t *testing.T) {
