@@ -330,6 +330,52 @@ func TestKillNodes(t *testing.T) {
 	changeSetting(t, nodes[0].addr, "60mb")
 }
 
+func TestWipedAndRemovedNodes(t *testing.T) {
+	nodes := startProcesses(t)
+	do(t, nodes[0].addr, "SET", "greeting", "hello")
+	// A node whose disk was lost joins again under another name; its old self is
+	// removed.
+	wiped := nodes[1]
+	wiped.Kill()
+	if err := os.RemoveAll(wiped.dir()); err != nil {
+		t.Fatal(err)
+	}
+	fresh := startProcess(t, "n4", "--join", nodes[0].addr+","+nodes[2].addr)
+	waitFor(t, "the fresh node to serve", func() error {
+		_, err := try(t, fresh.addr, "GET", "greeting")
+		return err
+	})
+	waitFor(t, "the removal", func() error {
+		_, err := try(t, fresh.addr, "CODIS.NODE", "REMOVE", "n2")
+		return err
+	})
+	addrs := []string{nodes[0].addr, nodes[2].addr, fresh.addr}
+	if err := demo.WaitVoters(within(t, patience), addrs); err != nil {
+		t.Fatal(err)
+	}
+	// A node that is removed while it runs ends and says why, then and later.
+	removed := nodes[2]
+	do(t, fresh.addr, "CODIS.NODE", "REMOVE", "n3", "FORCE")
+	for range 2 {
+		select {
+		case <-removed.Done():
+		case <-time.After(patience):
+			t.Fatal("the removed node still runs")
+		}
+		if death := removed.Death(); !containsAll(death, []string{"exit status 1", "removed from the cluster"}) {
+			t.Errorf("got %s", death)
+		}
+		removed.start(t)
+	}
+	// The two that are left go on.
+	for _, addr := range []string{nodes[0].addr, fresh.addr} {
+		changeSetting(t, addr, "70mb")
+		if got := do(t, addr, "GET", "greeting").Text(); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
 func TestSignals(t *testing.T) {
 	nodes := startProcesses(t)
 	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
