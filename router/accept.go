@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"codis/router/poll"
 )
 
 const (
@@ -14,8 +16,8 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// accept hands new clients to the loops in turn. The event library could accept
-// itself, but stops for good when the process runs out of file descriptors.
+// accept hands new clients to the loops in turn. Running out of descriptors makes
+// it wait, never stop.
 func (r *Router) accept(ctx context.Context, ln net.Listener) {
 	warned := time.Time{}
 	for {
@@ -52,7 +54,11 @@ func (r *Router) admit(conn net.Conn) {
 		l: l, id: id, authed: r.cfg.Password == "",
 		addr: clientAddr(conn), localAddr: conn.LocalAddr().String(),
 	}
-	if err := l.enroll(conn, s); err != nil {
+	err := l.poll.Take(conn, func(c *poll.Conn) poll.Handler {
+		s.opened(c)
+		return s
+	})
+	if err != nil {
 		r.turnAway(conn)
 		r.log.Error("a client can't be served", "client", s.addr, "error", err)
 	}

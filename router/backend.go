@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
-
+	"codis/router/poll"
 	"codis/router/resp"
 )
 
@@ -88,7 +87,7 @@ type backend struct {
 	srv   *server
 	db    int
 	state backendState
-	conn  gnet.Conn
+	conn  socket
 	// clientID is the server's CLIENT ID of this connection, 0 when it did not
 	// tell: what a drain names in CLIENT KILL ID.
 	clientID int64
@@ -149,18 +148,22 @@ func (b *backend) connect(ctx context.Context, opts resp.ClientOptions) error {
 		_ = client.Close()
 		return err
 	}
-	return b.l.enroll(conn, b)
+	return b.l.poll.Take(conn, func(c *poll.Conn) poll.Handler {
+		b.l.now = b.l.r.clock()
+		b.opened(c)
+		return b
+	})
 }
 
 // opened is called by the loop once the connection is registered.
-func (b *backend) opened(c gnet.Conn) gnet.Action {
+func (b *backend) opened(c *poll.Conn) {
 	if b.state == backendClosed {
-		return gnet.Close
+		c.Close()
+		return
 	}
 	b.conn, b.state = c, backendReady
 	b.progress = b.l.now
 	b.markDirty()
-	return gnet.None
 }
 
 // failed is called in the loop when the connection could not be made.
@@ -198,7 +201,6 @@ func (b *backend) markDirty() {
 	if !b.dirty {
 		b.dirty = true
 		b.l.dirtyBackends = append(b.l.dirtyBackends, b)
-		b.l.wantFlush()
 	}
 }
 
@@ -210,29 +212,36 @@ func (b *backend) flush() {
 	}
 }
 
-// writeNow writes what is pending and then raw, with one system call. The event
-// library keeps a copy of what the kernel does not take.
+// writeNow writes what is pending and then raw, with one system call. The
+// connection keeps a copy of what the kernel does not take.
 func (b *backend) writeNow(raw []byte) {
-	out := b.out
+	b.conn.WriteBoth(b.out, raw)
+	b.l.pool.put(b.out)
 	b.out = nil
-	// An error closes the connection before Write returns, by the loop's OnClose.
-	switch {
-	case len(raw) == 0:
-		_, _ = b.conn.Write(out)
-	case len(out) == 0:
-		_, _ = b.conn.Write(raw)
-	default:
-		b.l.iov[0], b.l.iov[1] = out, raw
-		_, _ = b.conn.Writev(b.l.iov[:])
-	}
-	b.l.pool.put(out)
-	if b.state == backendReady {
-		b.unsent = b.conn.OutboundBuffered()
-	}
+	b.unsent = b.conn.Unsent()
 }
 
-// traffic hands the replies in data to the requests that wait for them.
-func (b *backend) traffic(data []byte) gnet.Action {
+// Drained is called by the loop when the kernel has taken all that waited.
+func (b *backend) Drained() { b.unsent = 0 }
+
+// Closed is called by the loop when the connection is gone.
+func (b *backend) Closed(error) {
+	b.l.now = b.l.r.clock()
+	b.drop(errBackendClosed)
+}
+
+// Ended is called by the loop when the server sends no more.
+func (b *backend) Ended() { b.giveUp(errBackendClosed) }
+
+// giveUp answers all that waits with an error and closes the connection.
+func (b *backend) giveUp(err error) {
+	b.drop(err)
+	b.conn.Close()
+}
+
+// Readable hands the replies in data to the requests that wait for them.
+func (b *backend) Readable(data []byte) {
+	b.l.now = b.l.r.clock()
 	b.progress = b.l.now
 	if len(b.in) > 0 {
 		b.in = b.l.pool.append(b.in, data)
@@ -241,13 +250,13 @@ func (b *backend) traffic(data []byte) gnet.Action {
 	used := 0
 	for used < len(data) {
 		if b.fifo.len() == 0 {
-			b.drop(errBackendGarbage)
-			return gnet.Close
+			b.giveUp(errBackendGarbage)
+			return
 		}
 		n, err := b.scan.Next(data[used:])
 		if err != nil {
-			b.drop(fmt.Errorf("%w: %v", errBackendGarbage, err))
-			return gnet.Close
+			b.giveUp(fmt.Errorf("%w: %v", errBackendGarbage, err))
+			return
 		}
 		if n == 0 {
 			break
@@ -263,7 +272,6 @@ func (b *backend) traffic(data []byte) gnet.Action {
 	if b.srv.retired {
 		b.srv.closeIdle()
 	}
-	return gnet.None
 }
 
 // keep holds on to the bytes behind used: the start of a reply.
@@ -319,24 +327,20 @@ func (b *backend) check(timeout time.Duration) {
 	if b.state != backendReady || b.fifo.len() == 0 {
 		return
 	}
-	if unsent := b.conn.OutboundBuffered(); unsent < b.unsent {
+	if unsent := b.conn.Unsent(); unsent < b.unsent {
 		b.unsent, b.progress = unsent, b.l.now
 	}
 	if b.l.now-max(b.progress, b.fifo.peek().start) < int64(timeout) {
 		return
 	}
-	conn := b.conn
-	b.drop(errBackendTimeout)
-	_ = b.l.el.Close(conn)
+	b.giveUp(errBackendTimeout)
 }
 
 // closeIdle closes the connections of a retired server that owe nothing.
 func (s *server) closeIdle() {
 	for _, b := range s.conns {
 		if b != nil && b.fifo.len() == 0 && b.state == backendReady {
-			b.drop(errBackendClosed)
-			// Not at once: this may be called while the loop handles the connection.
-			_ = b.conn.Close()
+			b.giveUp(errBackendClosed)
 		}
 	}
 }

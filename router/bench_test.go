@@ -1,12 +1,9 @@
 package router
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"testing"
-
-	"github.com/panjf2000/gnet/v2"
 
 	"codis/raftstore/topology"
 	"codis/router/resp"
@@ -15,26 +12,12 @@ import (
 // sink is a connection that takes all bytes at once and counts them: what is
 // measured here is the router's own work between two system calls.
 type sink struct {
-	gnet.Conn
-	owner any
+	socket
 	bytes int
 }
 
-func (c *sink) Write(p []byte) (int, error) { c.bytes += len(p); return len(p), nil }
-func (c *sink) Writev(bs [][]byte) (n int, err error) {
-	for _, b := range bs {
-		n += len(b)
-	}
-	c.bytes += n
-	return n, nil
-}
-func (c *sink) OutboundBuffered() int { return 0 }
-func (c *sink) Context() any          { return c.owner }
-
-// sinkLoop takes the flush task that a round schedules; the benchmark runs it.
-type sinkLoop struct{ gnet.EventLoop }
-
-func (sinkLoop) Execute(context.Context, gnet.Runnable) error { return nil }
+func (c *sink) WriteBoth(a, b []byte) { c.bytes += len(a) + len(b) }
+func (c *sink) Unsent() int           { return 0 }
 
 // newSinkLoop returns a loop over two groups whose backends are sinks, and a
 // session on it.
@@ -44,7 +27,7 @@ func newSinkLoop(tb testing.TB) (*loop, *session) {
 	state := newState(tb, "127.0.0.1:1", "127.0.0.1:2")
 	r.table.Store(newTable(state, nil, place{}))
 	l := &loop{
-		r: r, log: r.log, el: sinkLoop{}, table: new(table), scan: new(resp.Scanner),
+		r: r, log: r.log, table: new(table), scan: new(resp.Scanner),
 		byTarget: make(map[target]*server), sessions: make(map[int64]*session), picked: make(map[int]picked),
 	}
 	l.adopt(r.table.Load())
@@ -58,11 +41,11 @@ func newSinkLoop(tb testing.TB) (*loop, *session) {
 
 // round is what one poll brings: requests of a client, then the servers' replies.
 func round(l *loop, s *session, requests []byte, replies [][]byte) {
-	s.traffic(requests)
+	s.Readable(requests)
 	l.flush()
 	for i, srv := range l.servers {
 		if len(replies[i]) > 0 {
-			srv.conns[0].traffic(replies[i])
+			srv.conns[0].Readable(replies[i])
 		}
 	}
 	l.flush()

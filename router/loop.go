@@ -1,18 +1,12 @@
 package router
 
 import (
-	"context"
 	"log/slog"
-	"net"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
-
+	"codis/router/poll"
 	"codis/router/resp"
 )
-
-// readBuffer is how much one read takes from a socket, in bytes.
-const readBuffer = 256 << 10
 
 // fairShare is how many buffered bytes a client may hold while the node is over
 // its memory limit.
@@ -20,15 +14,11 @@ const fairShare = 64 << 10
 
 // loop is one event loop: it owns its sessions and its own connections to every
 // server, and everything below it is touched by this loop alone, without a lock.
-// It is the handler of an event engine with exactly one loop.
 type loop struct {
-	gnet.BuiltinEventEngine
-	r      *Router
-	index  int
-	log    *slog.Logger
-	engine *gnet.Client
-	el     gnet.EventLoop
-	anchor net.Conn
+	r     *Router
+	index int
+	log   *slog.Logger
+	poll  *poll.Loop
 
 	// now is the loop's clock in nanoseconds: read once per batch of bytes.
 	now   int64
@@ -40,15 +30,10 @@ type loop struct {
 	retired  []*server
 	sessions map[int64]*session
 
-	// What the end of the round flushes; flushing says that it is at it.
-	dirtyBackends  []*backend
-	dirtySessions  []*session
-	resumable      []*session
-	flushScheduled bool
-	flushing       bool
-	flushTask      gnet.Runnable
-	// watched are sessions whose output is looked at every tick.
-	watched []*session
+	// What the end of the round flushes.
+	dirtyBackends []*backend
+	dirtySessions []*session
+	resumable     []*session
 
 	pool         bufferPool
 	freeRequests *request
@@ -67,7 +52,6 @@ type loop struct {
 	pieces []piece
 	stamp  uint64
 	picked map[int]picked
-	iov    [2][]byte
 }
 
 // picked is which server of a group a split reads from.
@@ -75,9 +59,6 @@ type picked struct {
 	stamp  uint64
 	server int
 }
-
-// anchorContext marks the connection that tells a loop its handle.
-type anchorContext struct{ ready chan struct{} }
 
 func newLoop(r *Router, index int) (*loop, error) {
 	l := &loop{
@@ -87,133 +68,26 @@ func newLoop(r *Router, index int) (*loop, error) {
 		picked:   make(map[int]picked),
 		scan:     new(resp.Scanner),
 	}
-	l.flushTask = runnable(l.flush)
-	engine, err := gnet.NewClient(l,
-		gnet.WithNumEventLoop(1), gnet.WithReadBufferCap(readBuffer),
-		gnet.WithTCPNoDelay(gnet.TCPNoDelay), gnet.WithLogger(engineLogger{r.log}))
-	if err != nil {
-		return nil, err
-	}
-	l.engine = engine
-	return l, nil
+	var err error
+	l.poll, err = poll.New(l.flush)
+	return l, err
 }
 
-// runnable lets a plain function be a task of the event library.
-type runnable func()
-
-func (f runnable) Run(context.Context) error {
-	f()
-	return nil
-}
-
-// start runs the loop. A loop has no handle before it has a connection, so it
-// gets one end of a socket pair; the other end is never written to.
-func (l *loop) start() error {
-	if err := l.engine.Start(); err != nil {
-		return err
-	}
-	mine, theirs, err := socketPair()
-	if err != nil {
-		return err
-	}
-	l.anchor = mine
-	at := &anchorContext{ready: make(chan struct{})}
-	if err := l.enroll(theirs, at); err != nil {
-		return err
-	}
-	<-at.ready
-	return nil
-}
-
-// stop ends the loop and closes all its connections.
-func (l *loop) stop() error {
-	err := l.engine.Stop()
-	if l.anchor != nil {
-		_ = l.anchor.Close()
-	}
-	return err
-}
-
-// enroll hands a connected socket to the loop, which calls OnOpen before enroll
-// returns. It may be called from any goroutine but the loop's own.
-func (l *loop) enroll(conn net.Conn, ctx any) error {
-	// The event library puts the zone of link-local addresses into a buffer pool
-	// when it closes a connection, though the text is shared: give it none.
-	for _, addr := range []net.Addr{conn.RemoteAddr(), conn.LocalAddr()} {
-		if tcp, ok := addr.(*net.TCPAddr); ok {
-			tcp.Zone = ""
-		}
-	}
-	_, err := l.engine.EnrollContext(conn, ctx)
-	return err
-}
-
-// post runs f in the loop. It may be called from any goroutine. After the loop
-// has ended f is not run.
+// post runs f in the loop, behind the events of the round. It may be called from
+// any goroutine. A loop that has ended does not run f.
 func (l *loop) post(f func()) {
-	_ = l.el.Execute(context.Background(), runnable(func() {
+	l.poll.Post(func() {
 		l.now = l.r.clock()
 		f()
-	}))
+	})
 }
 
-// OnOpen is called by the event library for every enrolled connection.
-func (l *loop) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
-	l.now = l.r.clock()
-	switch owner := c.Context().(type) {
-	case *session:
-		return nil, owner.opened(c)
-	case *backend:
-		return nil, owner.opened(c)
-	case *anchorContext:
-		l.el = c.EventLoop()
-		close(owner.ready)
-	}
-	return nil, gnet.None
-}
-
-// OnTraffic is called by the event library when bytes have come in. It takes all
-// of them, so that the library never keeps any.
-func (l *loop) OnTraffic(c gnet.Conn) gnet.Action {
-	data, _ := c.Next(-1)
-	l.now = l.r.clock()
-	switch owner := c.Context().(type) {
-	case *session:
-		return owner.traffic(data)
-	case *backend:
-		return owner.traffic(data)
-	}
-	return gnet.None
-}
-
-// OnClose is called by the event library for every connection that ends,
-// whoever closed it, also from inside a write.
-func (l *loop) OnClose(c gnet.Conn, _ error) gnet.Action {
-	switch owner := c.Context().(type) {
-	case *session:
-		owner.connClosed()
-	case *backend:
-		owner.drop(errBackendClosed)
-	}
-	return gnet.None
-}
-
-// wantFlush makes sure that a flush follows: the task runs after the ready events
-// of this poll (and of the next, which is under way by then) have been handled.
-// That is where requests and replies of many clients meet in one system call.
-func (l *loop) wantFlush() {
-	if l.flushScheduled || l.flushing {
-		return
-	}
-	l.flushScheduled = true
-	_ = l.el.Execute(context.Background(), l.flushTask)
-}
-
-// flush ends a round: sessions that may go on do, then backends get their
-// requests first, since they have work to do, then clients their replies. The
-// lists grow while they are walked; what is added is part of the round.
+// flush ends a round, when all events of one wait have been handled: that is where
+// requests and replies of many clients meet in one system call. Sessions that may
+// go on do, then backends get their requests first, since they have work to do,
+// then clients their replies. The lists grow while they are walked; what is added
+// is part of the round.
 func (l *loop) flush() {
-	l.flushScheduled, l.flushing = false, true
 	for len(l.resumable)+len(l.dirtyBackends)+len(l.dirtySessions) > 0 {
 		for i := 0; i < len(l.resumable); i++ {
 			if s := l.resumable[i]; s.pause == 0 && s.inPos < len(s.in) {
@@ -232,23 +106,6 @@ func (l *loop) flush() {
 		}
 		clear(l.dirtySessions)
 		l.dirtySessions = l.dirtySessions[:0]
-	}
-	l.flushing = false
-}
-
-// discard closes a client at once; what it did not take is lost.
-func (l *loop) discard(s *session) {
-	if !s.closed {
-		_ = l.el.Close(s.conn)
-	}
-}
-
-// watch has a session's output looked at every tick, until all of it is taken.
-func (l *loop) watch(s *session) {
-	if !s.watched {
-		s.watched = true
-		l.watched = append(l.watched, s)
-		l.r.hurry.Store(true)
 	}
 }
 
@@ -277,7 +134,7 @@ func (l *loop) adopt(t *table) {
 	clear(l.picked)
 }
 
-// tick is called every tickInterval, or sooner while a client is watched.
+// tick is called every tickInterval.
 func (l *loop) tick(posted time.Time) {
 	l.ticks++
 	l.stats.lag = int64(time.Since(posted))
@@ -294,7 +151,6 @@ func (l *loop) tick(posted time.Time) {
 	}
 	clear(l.retired[len(kept):])
 	l.retired = kept
-	l.checkWatched()
 	if l.ticks%trimTicks == 0 {
 		l.pool.trim()
 		l.trimScratch()
@@ -319,26 +175,6 @@ func (s *server) open() bool {
 		}
 	}
 	return false
-}
-
-// checkWatched looks whether slow readers have taken their replies.
-func (l *loop) checkWatched() {
-	watched := l.watched
-	l.watched = nil
-	for _, s := range watched {
-		s.watched = false
-		if s.closed {
-			continue
-		}
-		s.checkOutput()
-		switch {
-		case s.closed:
-		case s.unsent > 0:
-			l.watch(s)
-		case s.pause&pauseClosing != 0:
-			s.markDirty()
-		}
-	}
 }
 
 func (l *loop) closeIdleClients() {

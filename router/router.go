@@ -23,10 +23,8 @@ import (
 )
 
 const (
-	// tickInterval is how often a loop looks at timeouts; hurriedTick is used
-	// while a client is watched that does not read.
+	// tickInterval is how often a loop looks at timeouts.
 	tickInterval = 100 * time.Millisecond
-	hurriedTick  = 10 * time.Millisecond
 	// trimTicks is how many ticks pass between two trims of the buffer pools.
 	trimTicks = 50
 )
@@ -88,8 +86,6 @@ type Router struct {
 	rejected atomic.Int64
 	// buffered[i] is how many bytes loop i holds in buffers, as of its last tick.
 	buffered []atomic.Int64
-	// hurry asks for quick ticks until the next one.
-	hurry    atomic.Bool
 	draining atomic.Bool
 	failures authFailures
 
@@ -102,6 +98,9 @@ type Router struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	// running counts the loops' goroutines, which end last.
+	running      sync.WaitGroup
+	startedLoops bool
 }
 
 // New makes a router; Start runs it.
@@ -141,14 +140,10 @@ func (r *Router) clock() int64 { return int64(time.Since(r.started)) }
 // Start opens the listeners and runs the loops. Errors name the flag that set
 // the address in question.
 func (r *Router) Start(ctx context.Context) error {
-	for i, l := range r.loops {
-		if err := l.start(); err != nil {
-			r.loops = r.loops[:i]
-			r.abandon()
-			return fmt.Errorf("event loop: %w", err)
-		}
-		table := r.table.Load()
-		l.post(func() { l.adopt(table) })
+	r.startedLoops = true
+	for _, l := range r.loops {
+		r.running.Add(1)
+		go r.run(l)
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", r.cfg.Addr)
@@ -232,9 +227,7 @@ func (r *Router) publishLocked() {
 	t := newTable(r.state, r.health, r.here())
 	r.table.Store(t)
 	for _, l := range r.loops {
-		if l.el != nil {
-			l.post(func() { l.adopt(t) })
-		}
+		l.post(func() { l.adopt(t) })
 	}
 }
 
@@ -276,12 +269,27 @@ func (r *Router) Stop(ctx context.Context) error {
 	r.Drain()
 	r.closeClients(ctx)
 	r.cancel()
-	var errs []error
-	for _, l := range r.loops {
-		errs = append(errs, l.stop())
-	}
 	r.wg.Wait()
-	return errors.Join(errs...)
+	for _, l := range r.loops {
+		if r.startedLoops {
+			l.poll.Stop()
+		} else {
+			l.poll.Discard()
+		}
+	}
+	r.running.Wait()
+	return nil
+}
+
+// run is the goroutine of one loop. A loop that fails can't be replaced: its
+// clients are closed, and the node says so and turns unready.
+func (r *Router) run(l *loop) {
+	defer r.running.Done()
+	l.adopt(r.table.Load())
+	if err := l.poll.Run(); err != nil {
+		r.log.Error("an event loop has failed, restart the node", "loop", l.index, "error", err)
+		r.draining.Store(true)
+	}
 }
 
 // closeClients closes every client once it has its replies, and waits for that.
@@ -332,14 +340,10 @@ func (r *Router) eachLoop(ctx context.Context, f func(l *loop)) error {
 // tick makes the loops look at timeouts.
 func (r *Router) tick(ctx context.Context) {
 	for {
-		wait := tickInterval
-		if r.hurry.Swap(false) {
-			wait = hurriedTick
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(tickInterval):
 		}
 		now := time.Now()
 		for _, l := range r.loops {

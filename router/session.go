@@ -50,7 +50,7 @@ const (
 // session is one client connection. It belongs to one loop.
 type session struct {
 	l    *loop
-	conn *poll.Conn
+	conn socket
 	id   int64
 	// head and tail are the requests that are not answered yet, in request order.
 	head, tail *request
@@ -59,6 +59,8 @@ type session struct {
 	// dirty sessions are in the loop's list for this round; closed ones have no
 	// connection any more.
 	dirty, closed bool
+	// ended sessions have a client that sends no more.
+	ended bool
 	// aborted sessions are closed without waiting for their reader.
 	aborted bool
 	// in holds bytes that are not dispatched yet, from inPos on; scan is lent
@@ -103,24 +105,21 @@ func (s *session) Readable(data []byte) {
 	if s.pause&pauseClosing != 0 {
 		return
 	}
-	if s.inPos < len(s.in) {
-		s.in = s.l.pool.append(s.in, data)
-		switch {
-		case s.overQueryLimit():
-			s.discard()
-		case s.pause == 0:
-			s.resume()
-		case len(s.in)-s.inPos > inputHighWater:
-			s.conn.PauseReading()
+	if s.pause == 0 && s.inPos == len(s.in) { // the fast path: nothing waits
+		data = data[s.consume(data):]
+		if len(data) > 0 && s.pause&pauseClosing == 0 {
+			s.in = s.l.pool.append(s.in, data)
 		}
 		return
 	}
-	used := 0
-	if s.pause == 0 {
-		used = s.consume(data)
-	}
-	if used < len(data) && s.pause&pauseClosing == 0 {
-		s.in = s.l.pool.append(s.in, data[used:])
+	s.in = s.l.pool.append(s.in, data)
+	switch {
+	case s.overQueryLimit():
+		s.discard()
+	case s.pause == 0:
+		s.resume()
+	case len(s.in)-s.inPos > inputHighWater:
+		s.conn.PauseReading()
 	}
 }
 
@@ -135,6 +134,9 @@ func (s *session) resume() {
 	case s.inPos > len(s.in)/2:
 		s.in = s.in[:copy(s.in, s.in[s.inPos:])]
 		s.inPos = 0
+	}
+	if s.finished() {
+		s.markDirty()
 	}
 }
 
@@ -288,8 +290,12 @@ func (s *session) pop() {
 // end of the round: not at once, because the caller may be deep in another one.
 func (s *session) unpause(reason pause) {
 	s.pause &^= reason
-	if s.pause == 0 && !s.closed && s.inPos < len(s.in) {
+	switch {
+	case s.pause != 0 || s.closed:
+	case s.inPos < len(s.in):
 		s.l.resumable = append(s.l.resumable, s)
+	case s.finished():
+		s.markDirty()
 	}
 }
 
@@ -302,7 +308,7 @@ func (s *session) release() {
 		}
 		s.l.freeRequest(q)
 	}
-	if s.head == nil && s.pause&pauseClosing != 0 {
+	if s.finished() {
 		s.markDirty()
 	}
 }
@@ -357,10 +363,7 @@ func (s *session) flush() {
 	if len(s.out) > 0 {
 		s.writeNow(nil)
 	}
-	if s.closed || s.pause&pauseClosing == 0 || s.head != nil {
-		return
-	}
-	if s.unsent == 0 || s.aborted { // else when it has drained
+	if s.finished() && (s.unsent == 0 || s.aborted) { // else when it has drained
 		s.conn.Close()
 	}
 }
@@ -369,9 +372,22 @@ func (s *session) flush() {
 func (s *session) Drained() {
 	s.l.now = s.l.r.clock()
 	s.checkOutput()
-	if s.pause&pauseClosing != 0 {
+	if s.finished() {
 		s.markDirty()
 	}
+}
+
+// Ended is called by the loop when the client sends no more. As with Redis it gets
+// the replies to what it has sent.
+func (s *session) Ended() {
+	s.ended = true
+	s.markDirty()
+}
+
+// finished says whether nothing is left to do: the session closes, or its client
+// has ended, and all that could be answered is.
+func (s *session) finished() bool {
+	return s.head == nil && (s.pause&pauseClosing != 0 || s.ended && s.pause == 0)
 }
 
 // discard closes the client at once; what it did not take is lost.
