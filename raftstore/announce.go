@@ -24,8 +24,8 @@ type greeting struct {
 	// Table, in an answer, has the nodes of a table that is newer than that of the
 	// node that greeted.
 	Table []topology.Node `json:"table,omitempty"`
-	// Removed, in an answer, says that the node that greeted is not in a table that
-	// is newer than its own.
+	// Removed, in an answer, says that the node that greeted is neither in Raft's
+	// configuration nor in a table that is not older than its own.
 	Removed bool `json:"removed,omitempty"`
 }
 
@@ -201,9 +201,8 @@ func (s *Store) serveAnnounce(_ context.Context, conn redcon.Conn, args [][]byte
 	state := s.State()
 	answer := s.greets()
 	if known := state.Nodes[g.Node.ID]; known.Incarnation != g.Node.Incarnation {
-		// Only a newer table proves anything: an older one may be from before that
-		// node joined.
-		answer.Removed = state.Epoch > g.Epoch && !s.isServer(g.Node.ID)
+		// An older table proves nothing: it may be from before that node joined.
+		answer.Removed = state.Epoch >= g.Epoch && !s.isServer(g.Node.ID)
 		return answer, nil
 	}
 	if state.Epoch > g.Epoch {
