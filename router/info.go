@@ -79,7 +79,6 @@ func (r *Router) infoServer(_ context.Context, b *strings.Builder) {
 	put(b, "codis_version", r.cfg.Version)
 	put(b, "os", runtime.GOOS+" "+runtime.GOARCH)
 	put(b, "arch_bits", strconv.IntSize)
-	put(b, "multiplexing_api", "gnet")
 	put(b, "go_version", runtime.Version())
 	put(b, "process_id", os.Getpid())
 	put(b, "run_id", r.cfg.NodeID)
