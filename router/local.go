@@ -29,11 +29,14 @@ const (
 func (s *session) local(cmd *command.Command, args [][]byte) {
 	switch cmd.Local {
 	case command.LocalPing:
-		if len(args) > 1 {
+		switch len(args) {
+		case 1:
+			s.answer(cmd, []byte(pongText))
+		case 2:
 			s.answer(cmd, resp.AppendBulk(nil, args[1]))
-			return
+		default: // the table says at least one, for the sake of subscribers
+			s.answer(cmd, cmd.AppendArityError(nil))
 		}
-		s.answer(cmd, []byte(pongText))
 	case command.LocalEcho:
 		s.answer(cmd, resp.AppendBulk(nil, args[1]))
 	case command.LocalSelect:

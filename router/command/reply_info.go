@@ -16,7 +16,7 @@ func appendInfos(dst []byte, names [][]byte) []byte {
 		if c := find(name); c != nil {
 			dst = c.appendInfo(dst)
 		} else {
-			dst = resp.AppendNilArray(dst)
+			dst = resp.AppendNil(dst)
 		}
 	}
 	return dst
