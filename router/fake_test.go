@@ -165,3 +165,24 @@ func dialAddr(tb testing.TB, addr string) *wire {
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	return &wire{tb: tb, conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
+
+// readErr reads one reply like read, for goroutines that must not end a test.
+func (w *wire) readErr() (resp.Reply, error) {
+	var scan resp.ReplyScanner
+	for want := 1; ; want = max(w.r.Buffered()+1, scan.Need()) {
+		buf, err := w.r.Peek(min(want, w.r.Size()))
+		if err != nil {
+			return resp.Reply{}, err
+		}
+		buf, _ = w.r.Peek(w.r.Buffered())
+		n, err := scan.Next(buf)
+		if err != nil {
+			return resp.Reply{}, err
+		}
+		if n > 0 {
+			r, _, err := resp.ParseReply(append([]byte(nil), buf[:n]...))
+			_, _ = w.r.Discard(n)
+			return r, err
+		}
+	}
+}

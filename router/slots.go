@@ -34,7 +34,7 @@ func (s *session) slotsInfo(cmd *command.Command, args [][]byte) {
 		s.answer(cmd, []byte(syntaxText))
 		return
 	}
-	end := min(start+count, topology.SlotCount)
+	end := start + min(count, topology.SlotCount-start)
 	r, db := s.l.r, s.db
 	s.park(cmd.Family, func(ctx context.Context) []byte {
 		counts, err := r.countKeys(ctx, db, start, end)
