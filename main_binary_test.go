@@ -82,9 +82,8 @@ type process struct {
 // startProcess starts `codis start` on free ports.
 func startProcess(tb testing.TB, id string, more ...string) *process {
 	tb.Helper()
-	addr := func() string { return fmt.Sprintf("127.0.0.1:%d", resptest.FreePort(tb)) }
 	dir := tb.TempDir()
-	p := &process{addr: addr(), group: child.NewGroup()}
+	p := &process{addr: freeAddr(tb), group: child.NewGroup()}
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -96,7 +95,7 @@ func startProcess(tb testing.TB, id string, more ...string) *process {
 	p.spec = child.Spec{
 		Name: "node " + id, Path: binary(tb), Log: filepath.Join(dir, "log"),
 		Args: append([]string{"start", "--id", id, "--dir", filepath.Join(dir, "data"),
-			"--addr", p.addr, "--peer-addr", addr(), "--http-addr", addr()}, more...),
+			"--addr", p.addr, "--peer-addr", freeAddr(tb), "--http-addr", freeAddr(tb)}, more...),
 	}
 	p.start(tb)
 	return p
@@ -235,8 +234,7 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestUnreachableJoinAddress(t *testing.T) {
-	port := resptest.FreePort(t)
-	join := fmt.Sprintf("127.0.0.1:%d", port)
+	join := freeAddr(t)
 	p := startProcess(t, "n2", "--join", join)
 	p.waitLog(t, join)
 	if reply, err := try(t, p.addr, "GET", "key"); err == nil {

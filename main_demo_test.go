@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -12,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"codis/router/resp/resptest"
 )
 
 // demoProcess is a running `codis demo`.
@@ -117,24 +116,14 @@ func waitGone(tb testing.TB, pids []int) {
 func freeBase(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
-		base := resptest.FreePort(tb)%10000 + 15000
+		base := 10000 + rand.IntN(200)*10
 		ports := []int{base, base + 1, base + 2, base + 100, base + 101, base + 102, base + 103}
-		if !slices.ContainsFunc(ports, func(p int) bool { return listen(p) == nil }) {
+		if !slices.ContainsFunc(ports, func(p int) bool { return !portFree(p) }) {
 			return base
 		}
 	}
 	tb.Fatal("no free ports")
 	return 0
-}
-
-// listen returns nil when a port is busy; the listener is closed at once.
-func listen(port int) net.Listener {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return nil
-	}
-	l.Close()
-	return l
 }
 
 func TestDemo(t *testing.T) {

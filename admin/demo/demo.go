@@ -47,6 +47,7 @@ const stopTimeout = 30 * time.Second
 type demo struct {
 	Options
 	layout    layout
+	ports     holder
 	temporary bool
 	children  *child.Group
 
@@ -57,7 +58,8 @@ type demo struct {
 // Run starts the cluster, says so on Out with a line that begins with "ready",
 // and returns after ctx has ended and all that it started has.
 func Run(ctx context.Context, o Options) (err error) {
-	d := &demo{Options: o}
+	d := &demo{Options: o, ports: holder{}}
+	defer d.ports.releaseAll()
 	if err := d.prepare(); err != nil {
 		return err
 	}
@@ -118,9 +120,9 @@ func (d *demo) plan() (layout, []string, error) {
 		return layout{}, nil, err
 	}
 	if found {
-		return l, nil, l.fits(d.Shape, d.Dir)
+		return l, nil, l.fits(d.Shape, d.Dir, d.ports.take)
 	}
-	l, notes, err := newLayout(d.Shape, portFree)
+	l, notes, err := newLayout(d.Shape, d.ports.take)
 	if err != nil {
 		return layout{}, nil, err
 	}

@@ -47,7 +47,9 @@ func TestRunStopsWhatItStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.fits(l.Shape, dir); err != nil {
+	ports := holder{}
+	defer ports.releaseAll()
+	if err := l.fits(l.Shape, dir, ports.take); err != nil {
 		t.Errorf("a port is still in use: %v", err)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "logs", "redis-server-*.log"))

@@ -106,7 +106,7 @@ func (l layout) all() []string {
 
 // fits says why a recalled layout can't be used: the wishes are others, or a
 // port is taken by now. Ports can't change, since the data knows them.
-func (l layout) fits(s Shape, dir string) error {
+func (l layout) fits(s Shape, dir string, free func(port int) bool) error {
 	if l.Shape != s {
 		return fmt.Errorf("%w: the demo in %s was made with --port %d --nodes %d --groups %d --replicas %d: leave these flags away, or use another --dir",
 			ErrInvalid, dir, l.Shape.Port, l.Shape.Nodes, l.Shape.Groups, l.Shape.Replicas)
@@ -116,7 +116,7 @@ func (l layout) fits(s Shape, dir string) error {
 		if err != nil {
 			return fmt.Errorf("%s: bad address %q", layoutPath(dir), addr)
 		}
-		if !portFree(port) {
+		if !free(port) {
 			return fmt.Errorf("port %d, which the demo in %s needs again, is in use: is it still running? Else free the port, or use another --dir", port, dir)
 		}
 	}

@@ -77,9 +77,7 @@ func TestRecall(t *testing.T) {
 	if _, found, err := recall(dir); found || err != nil {
 		t.Fatalf("empty directory: got %v, %v", found, err)
 	}
-	// The ports must be free for fits; ports that are given out by the kernel
-	// for outgoing connections begin higher.
-	l, _, err := newLayout(Shape{Port: 7390, Nodes: 1, Groups: 1}, portFree)
+	l, _, err := newLayout(Shape{Port: 7390, Nodes: 1, Groups: 1}, allFree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +90,14 @@ func TestRecall(t *testing.T) {
 	}
 	other := l.Shape
 	other.Nodes = 3
-	if err := got.fits(other, dir); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "--nodes 1") {
+	if err := got.fits(other, dir, allFree); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "--nodes 1") {
 		t.Errorf("another shape: got %v", err)
 	}
-	if err := got.fits(l.Shape, dir); err != nil {
+	if err := got.fits(l.Shape, dir, allFree); err != nil {
 		t.Errorf("the same shape: got %v", err)
+	}
+	if err := got.fits(l.Shape, dir, busy(27390)); err == nil || !strings.Contains(err.Error(), "27390") {
+		t.Errorf("a busy port: got %v", err)
 	}
 }
 
@@ -105,5 +106,28 @@ func TestKeyOfEachSlot(t *testing.T) {
 		if got := topology.SlotOf([]byte(key)); got != slot {
 			t.Errorf("key %q: got slot %d, want %d", key, got, slot)
 		}
+	}
+}
+
+func TestHolder(t *testing.T) {
+	h := holder{}
+	defer h.releaseAll()
+	port := 7395
+	for ; !h.take(port); port++ {
+		if port > 7500 {
+			t.Fatal("no port is free")
+		}
+	}
+	if !h.take(port) {
+		t.Error("a port that is held is not ours")
+	}
+	if (holder{}).take(port) {
+		t.Error("a port that is held is free for others")
+	}
+	h.release(loopback(port))
+	other := holder{}
+	defer other.releaseAll()
+	if !other.take(port) {
+		t.Error("a port that was released is not free")
 	}
 }

@@ -55,12 +55,38 @@ func (p *picker) pick() (notes []string, err error) {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// portFree says whether a port can be listened on just now.
-func portFree(port int) bool {
+// holder keeps ports from everyone else until the processes that they are meant
+// for start: seconds may pass, and the kernel gives ports as high as those of
+// HTTP to outgoing connections too.
+type holder map[int]net.Listener
+
+// take says whether a port is free, and holds it when it is.
+func (h holder) take(port int) bool {
+	if h[port] != nil {
+		return true
+	}
 	l, err := net.Listen("tcp", loopback(port))
 	if err != nil {
 		return false
 	}
-	l.Close()
+	h[port] = l
 	return true
+}
+
+// release lets go of ports, just before their process starts.
+func (h holder) release(addrs ...string) {
+	for _, addr := range addrs {
+		if port, err := strconv.Atoi(portOf(addr)); err == nil && h[port] != nil {
+			h[port].Close()
+			delete(h, port)
+		}
+	}
+}
+
+// releaseAll lets go of all that is still held.
+func (h holder) releaseAll() {
+	for _, l := range h {
+		l.Close()
+	}
+	clear(h)
 }

@@ -67,6 +67,7 @@ func (d *demo) startServer(ctx context.Context, g group, i int) error {
 	if i > 0 {
 		args = append(args, "--replicaof", "127.0.0.1 "+portOf(g.Servers[0]))
 	}
+	d.ports.release(addr)
 	return d.launch(ctx, addr, child.Spec{Name: "redis-server " + portOf(addr), Path: d.RedisServer, Args: args})
 }
 
@@ -77,6 +78,7 @@ func (d *demo) startNode(ctx context.Context, i int) error {
 	if i > 0 {
 		args = append(args, "--join", d.layout.Nodes[0].Addr)
 	}
+	d.ports.release(n.Addr, n.PeerAddr, n.HTTPAddr)
 	return d.launch(ctx, n.Addr, child.Spec{Name: "node " + n.ID, Path: d.Codis, Args: args})
 }
 
