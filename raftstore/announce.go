@@ -202,7 +202,7 @@ func (s *Store) serveAnnounce(_ context.Context, conn redcon.Conn, args [][]byte
 	answer := s.greets()
 	if known := state.Nodes[g.Node.ID]; known.Incarnation != g.Node.Incarnation {
 		// An older table proves nothing: it may be from before that node joined.
-		answer.Removed = state.Epoch >= g.Epoch && !s.isServer(g.Node.ID)
+		answer.Removed = state.Epoch >= g.Epoch && s.gone(g.Node.ID)
 		return answer, nil
 	}
 	if state.Epoch > g.Epoch {

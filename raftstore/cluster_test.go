@@ -133,10 +133,26 @@ func (n *node) close() {
 // newCluster starts nodes n1, n2, ..., all members.
 func newCluster(tb testing.TB, size int) []*node {
 	tb.Helper()
-	nodes := []*node{newNode(tb, "n1").open()}
-	for i := 2; i <= size; i++ {
-		// At different nodes, so that joins are forwarded.
-		nodes = append(nodes, newNode(tb, fmt.Sprintf("n%d", i), nodes[(i-2)%len(nodes)]).open())
+	return newClusterWith(tb, size, func(*Config) {})
+}
+
+// calm has times that no busy machine exceeds, for tests that would take an
+// election for the failure that they look for.
+func calm(cfg *Config) {
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = 3*time.Second, 3*time.Second, 3*time.Second
+}
+
+func newClusterWith(tb testing.TB, size int, change func(*Config)) []*node {
+	tb.Helper()
+	var nodes []*node
+	for i := range size {
+		n := newNode(tb, fmt.Sprintf("n%d", i+1))
+		if i > 0 {
+			// At different nodes, so that joins are forwarded.
+			n.cfg.Join = []string{nodes[(i-1)%len(nodes)].client.Addr().String()}
+		}
+		change(&n.cfg)
+		nodes = append(nodes, n.open())
 	}
 	waitFor(tb, "all nodes to be settled", func() bool { return settled(nodes...) })
 	return nodes

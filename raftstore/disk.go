@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"codis/raftstore/topology"
 )
@@ -83,7 +84,7 @@ func openDisk(dir string, lockTimeout time.Duration) (*disk, error) {
 		}
 	}
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: lockTimeout, NoFreelistSync: true})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s: %w: %s", dir, ErrLocked, lockedAdvice)
 	}
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // it, would depose the leader for good.
 func TestStrangersChangeNothing(t *testing.T) {
 	t.Parallel()
-	nodes := newCluster(t, 3)
+	nodes := newClusterWith(t, 3, calm)
 	leader := leaderOf(t, nodes)
 	before, table := leader.Status(), tableOf(t, leader)
 	for name, payload := range map[string][]byte{

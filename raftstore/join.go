@@ -80,6 +80,9 @@ func (s *Store) checkCluster(addr, cluster string) error {
 // beginJoin tries every address once, so that a refusal is an error of Open, and
 // leaves the rest to a goroutine.
 func (s *Store) beginJoin(ctx context.Context) error {
+	// Long enough for the leader to find out whether a node of the same name lives.
+	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.PeerTimeout)
+	defer cancel()
 	err := s.tryJoin(ctx)
 	if err == nil {
 		return nil

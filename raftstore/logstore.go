@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // logStore is Raft's log on disk, watched for writes that hang.
@@ -32,7 +33,7 @@ func openLogs(cfg Config) (*logStore, error) {
 		BoltOptions:             &bbolt.Options{Timeout: cfg.LockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
 		MsgpackUseNewTimeFormat: true,
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s: %w: %s", cfg.Dir, ErrLocked, lockedAdvice)
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 func TestRemoveNode(t *testing.T) {
 	t.Parallel()
-	nodes := newCluster(t, 3)
+	nodes := newClusterWith(t, 3, calm)
 	leader := leaderOf(t, nodes)
 	gone, stays := others(nodes, leader)[0], others(nodes, leader)[1]
 	term := leader.Status().Term
@@ -62,7 +62,7 @@ func TestRemoveLeader(t *testing.T) {
 // not disturbed.
 func TestRemovedWhileDown(t *testing.T) {
 	t.Parallel()
-	nodes := newCluster(t, 3)
+	nodes := newClusterWith(t, 3, calm)
 	leader := leaderOf(t, nodes)
 	gone := others(nodes, leader)[0]
 	gone.kill()

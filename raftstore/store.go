@@ -131,7 +131,10 @@ func (s *Store) fail(err error) {
 		close(s.failed)
 		s.log.Error("this node has stopped taking part in the cluster", "error", err)
 		s.cancel(err)
-		s.stopRaft()
+		future := s.stopRaft()
+		// Waited for, because that also closes the transport: peers are refused then,
+		// instead of waiting for answers.
+		s.spawn(func() { _ = future.Error() })
 	})
 }
 
@@ -229,19 +232,20 @@ func (s *Store) lookForSelf() (again bool) {
 	if !s.removed.Swap(true) {
 		s.log.Warn("this node was removed from the cluster")
 	}
-	if s.isServer(s.self.ID) {
+	if !s.gone(s.self.ID) {
 		return true
 	}
 	s.leaveForGood()
 	return false
 }
 
-// isServer says whether a node is in Raft's latest configuration.
-func (s *Store) isServer(id string) bool {
+// gone says whether Raft's configuration is without a node for certain. The latest
+// one may still be taken back until it is committed, that is, applied here: a
+// leader that removes itself must not stop before the others have it.
+func (s *Store) gone(id string) bool {
 	future := s.raft.GetConfiguration()
-	return future.Error() == nil && slices.ContainsFunc(future.Configuration().Servers, func(server raft.Server) bool {
-		return server.ID == raft.ServerID(id)
-	})
+	return future.Error() == nil && s.table.applied.Load() >= future.Index() &&
+		!slices.ContainsFunc(future.Configuration().Servers, func(server raft.Server) bool { return server.ID == raft.ServerID(id) })
 }
 
 // leaveForGood is what a node does once neither the table nor Raft has it.
