@@ -148,8 +148,8 @@ func TestInfoKeyspace(t *testing.T) {
 			t.Errorf("db%d: got %q, want %v", db, got[fmt.Sprintf("db%d", db)], n)
 			continue
 		}
-		// A server estimates the average now and then; it is 0 until it has.
-		if ttl, _ := strconv.Atoi(m[3]); ttl != 0 && (n[1] == 0 || ttl < 900_000 || ttl > 1000_000) {
+		// Each server estimates the average now and then, beginning with 0.
+		if ttl, _ := strconv.Atoi(m[3]); ttl > 1000_000 || ttl > 0 && n[1] == 0 {
 			t.Errorf("db%d: average ttl %d ms", db, ttl)
 		}
 		w.wantReply("+OK\r\n", "SELECT", strconv.Itoa(db))
