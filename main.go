@@ -147,6 +147,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	log.Info("serving", "id", node.store.Status().ID, "addr", node.Config.Addr, "peer-addr", node.Config.PeerAddr,
+		"http-addr", node.Config.HTTPAddr, "version", versionText())
 	select {
 	case <-ctx.Done():
 	case <-node.store.Failed():

@@ -351,6 +351,57 @@ func TestPortZero(t *testing.T) {
 	})
 }
 
+func TestSecretAndPassword(t *testing.T) {
+	start := func(id, secret string, join ...string) *Node {
+		t.Helper()
+		cfg := newConfig(t)
+		cfg.ID, cfg.Secret, cfg.Password, cfg.Join = id, secret, "letmein", join
+		node, err := Start(t.Context(), cfg, testLogger(t, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := node.Close(ctx); err != nil {
+				t.Errorf("stop node %s: %v", id, err)
+			}
+		})
+		return node
+	}
+	first := start("n1", "hush-hush")
+	second := start("n2", "hush-hush", first.Config.Addr)
+	stranger := start("n3", "wrong", first.Config.Addr)
+	waitFor(t, "the second node to join", func() error {
+		if ok, why := second.ready(); !ok {
+			return errors.New(why)
+		}
+		return nil
+	})
+	if ok, _ := stranger.ready(); ok {
+		t.Error("a node with another secret has joined")
+	}
+	if nodes := first.store.State().Nodes; len(nodes) != 2 {
+		t.Errorf("got %d nodes in the table, want 2", len(nodes))
+	}
+	var refused *resp.ServerError
+	if _, err := try(t, first.Config.Addr, "CODIS.NODES"); !errors.As(err, &refused) || refused.Code != "NOAUTH" {
+		t.Errorf("without the password: got %v, want NOAUTH", err)
+	}
+	ctx := within(t, patience)
+	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: first.Config.Addr, Password: "letmein"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, command := range []string{"CODIS.EXPORT", "CODIS.INFO", "CODIS.HISTORY"} {
+		reply, err := client.Do(ctx, command)
+		if err != nil || strings.Contains(flat(reply), "letmein") || strings.Contains(flat(reply), "hush-hush") {
+			t.Errorf("%s: got %s, %v, want no secrets in it", command, flat(reply), err)
+		}
+	}
+}
+
 func TestReadinessAndMetrics(t *testing.T) {
 	c := newCluster(t, 1)
 	base := "http://" + c.nodes[0].Config.HTTPAddr
