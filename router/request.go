@@ -100,19 +100,23 @@ func (l *loop) complete(q *request, reply []byte) {
 		if !q.silent {
 			q.reply = l.pool.append(nil, reply)
 		}
-		q.state = requestDone
+		s.hold(q)
 	}
 }
 
 // finish is complete for a request that holds its reply already.
 func (l *loop) finish(q *request) {
 	l.stats.observe(q.family, l.now-q.start, len(q.reply) > 0 && q.reply[0] == '-')
-	q.state = requestDone
 	if q.sess == nil {
 		l.freeRequest(q)
 		return
 	}
-	if q.sess.head == q {
-		q.sess.release()
+	s := q.sess
+	if s.head != q {
+		s.hold(q)
+		return
 	}
+	q.state = requestDone
+	s.held += len(q.reply) // until it is popped
+	s.release()
 }

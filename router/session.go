@@ -72,6 +72,8 @@ type session struct {
 	// had not taken after the last write.
 	out    []byte
 	unsent int
+	// held is the size of the replies that are known and wait for earlier ones.
+	held int
 
 	authed   bool
 	db       int
@@ -236,7 +238,7 @@ func (s *session) forget() {
 		}
 		q = next
 	}
-	s.head, s.tail, s.pending = nil, nil, 0
+	s.head, s.tail, s.pending, s.held = nil, nil, 0, 0
 	s.l.pool.put(s.out)
 	s.l.pool.put(s.in)
 	s.out, s.in, s.inPos = nil, nil, 0
@@ -281,6 +283,7 @@ func (s *session) pop() {
 		s.tail = nil
 	}
 	s.pending--
+	s.held -= len(q.reply)
 	if s.pause&pausePipeline != 0 && s.pending <= maxPipeline/2 {
 		s.unpause(pausePipeline)
 	}
@@ -326,9 +329,18 @@ func (s *session) answer(cmd *command.Command, b []byte) {
 		return
 	}
 	q := s.l.newRequest(s, 0)
-	q.state = requestDone
 	q.reply = s.l.pool.append(nil, b)
 	s.enqueue(q)
+	s.hold(q)
+}
+
+// hold keeps a request with its reply until the replies before it are out. The
+// request is gone when that was too much for its client.
+func (s *session) hold(q *request) {
+	q.state = requestDone
+	if s.held += len(q.reply); s.held > fairShare {
+		s.checkOutput()
+	}
 }
 
 // silent says whether the client asked for no reply to the command at hand.
@@ -413,16 +425,17 @@ func (s *session) checkOutput() {
 	unsent := s.conn.Unsent()
 	s.l.unsent += int64(unsent - s.unsent)
 	s.unsent = unsent
+	waiting, limit := unsent+s.held, s.l.table.limits.outputBuffer
 	switch {
-	case int64(unsent) > s.l.table.limits.outputBuffer:
-		s.l.log.Warn("client closed: output buffer limit reached", "client", s.addr, "bytes", unsent)
+	case limit > 0 && int64(waiting) > limit:
+		s.l.log.Warn("client closed: output buffer limit reached", "client", s.addr, "bytes", waiting)
 		s.discard()
-	case unsent > fairShare && s.l.overMemory():
-		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", unsent)
+	case waiting > fairShare && s.l.overMemory():
+		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
 		s.discard()
-	case unsent > outputHighWater && s.pause&pauseOutput == 0:
+	case waiting > outputHighWater && s.pause&pauseOutput == 0:
 		s.pause |= pauseOutput
-	case unsent == 0 && s.pause&pauseOutput != 0:
+	case waiting == 0 && s.pause&pauseOutput != 0:
 		s.unpause(pauseOutput)
 	}
 }
