@@ -442,9 +442,8 @@ func (n *Node) handOver(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handOverTimeout)
 	defer cancel()
-	if err := n.store.TransferLeadership(ctx, ""); err != nil {
-		n.log.Warn("leadership was not handed over; the others will elect a leader", "error", err)
-	}
+	// The store tries again when it closes, and tells of a failure.
+	_ = n.store.TransferLeadership(ctx, "")
 	return nil
 }
 
