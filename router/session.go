@@ -16,7 +16,8 @@ const (
 	// before more of its requests are taken.
 	outputHighWater = 1 << 20
 	// inputHighWater is how many bytes of a session that takes no further request
-	// are read; then the kernel, and behind it the client, have to wait.
+	// are read; then the kernel, and behind it the client, have to wait. See
+	// readAhead for a session that waits for its reader.
 	inputHighWater = 1 << 20
 )
 
@@ -120,9 +121,19 @@ func (s *session) Readable(data []byte) {
 		s.discard()
 	case s.pause == 0:
 		s.resume()
-	case len(s.in)-s.inPos > inputHighWater:
+	case len(s.in)-s.inPos > s.readAhead():
 		s.conn.PauseReading()
 	}
+}
+
+// readAhead is how many bytes are read of a session that takes no further request.
+// Most clients write a whole pipeline before they read its first reply: a session
+// that waits for its reader must be read on, or both would wait for ever.
+func (s *session) readAhead() int {
+	if s.pause&pauseOutput == 0 {
+		return inputHighWater
+	}
+	return max(inputHighWater, int(s.l.table.limits.queryBuffer/2))
 }
 
 // resume goes on with the bytes that waited.
@@ -435,6 +446,7 @@ func (s *session) checkOutput() {
 		s.discard()
 	case waiting > outputHighWater && s.pause&pauseOutput == 0:
 		s.pause |= pauseOutput
+		s.conn.ResumeReading() // see readAhead
 	case waiting == 0 && s.pause&pauseOutput != 0:
 		s.unpause(pauseOutput)
 	}
