@@ -2,9 +2,12 @@ package raftstore
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -16,22 +19,68 @@ type raftLogger struct {
 	out  *slog.Logger
 	name string
 	args []any
+	// quiet makes all lines ones for debugging: before the node is a member Raft
+	// complains that it has no peers, and while it stops, about its connections.
+	quiet func() bool
+	seen  *repeats
 }
 
-func newRaftLogger(out *slog.Logger) hclog.Logger { return &raftLogger{out: out, name: "raft"} }
+// repeats remembers which lines were written lately: Raft repeats its complaints
+// about a peer that is away many times a second.
+type repeats struct {
+	mu   sync.Mutex
+	last map[string]time.Time // guarded by mu
+}
 
-func levelOf(level hclog.Level) slog.Level {
-	switch level {
-	case hclog.Warn:
+const (
+	repeatAfter = 30 * time.Second
+	maxRepeats  = 256
+)
+
+// fresh says whether a line has not been written for a while.
+func (r *repeats) fresh(line string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, ok := r.last[line]; ok && now.Sub(last) < repeatAfter {
+		return false
+	}
+	if len(r.last) >= maxRepeats {
+		clear(r.last)
+	}
+	r.last[line] = now
+	return true
+}
+
+func (s *Store) newRaftLogger() hclog.Logger {
+	return &raftLogger{out: s.log, name: "raft", seen: s.raftLines,
+		quiet: func() bool { return s.ctx.Err() != nil || !s.seen.Load() }}
+}
+
+func (l *raftLogger) levelOf(level hclog.Level) slog.Level {
+	switch {
+	case l.quiet():
+		return slog.LevelDebug
+	case level == hclog.Warn:
 		return slog.LevelWarn
-	case hclog.Error:
+	case level == hclog.Error:
 		return slog.LevelError
 	}
 	return slog.LevelDebug
 }
 
 func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
-	l.out.Log(context.Background(), levelOf(level), "raft: "+msg, args...)
+	severity := l.levelOf(level)
+	if severity > slog.LevelDebug {
+		// The first argument is the peer that a line is about, if it is about one.
+		line := msg
+		if len(args) >= 2 {
+			line = fmt.Sprint(msg, args[1])
+		}
+		if !l.seen.fresh(line, time.Now()) {
+			severity = slog.LevelDebug
+		}
+	}
+	l.out.Log(context.Background(), severity, "raft: "+msg, args...)
 }
 
 func (l *raftLogger) Trace(string, ...any)           {}
@@ -52,7 +101,7 @@ func (l *raftLogger) SetLevel(hclog.Level)           {}
 func (l *raftLogger) GetLevel() hclog.Level          { return hclog.NoLevel }
 
 func (l *raftLogger) With(args ...any) hclog.Logger {
-	return &raftLogger{out: l.out.With(args...), name: l.name, args: append(l.args[:len(l.args):len(l.args)], args...)}
+	return &raftLogger{out: l.out.With(args...), name: l.name, quiet: l.quiet, seen: l.seen, args: append(l.args[:len(l.args):len(l.args)], args...)}
 }
 
 func (l *raftLogger) StandardLogger(*hclog.StandardLoggerOptions) *log.Logger {
@@ -64,5 +113,5 @@ func (l *raftLogger) StandardWriter(options *hclog.StandardLoggerOptions) io.Wri
 }
 
 func (l *raftLogger) enabled(level hclog.Level) bool {
-	return l.out.Enabled(context.Background(), levelOf(level))
+	return l.out.Enabled(context.Background(), l.levelOf(level))
 }

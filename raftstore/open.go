@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -32,7 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, log: cfg.Logger.With("component", "raftstore"),
 		nudge: make(chan struct{}, 1), failed: make(chan struct{}), closed: make(chan struct{}),
-		unreachable: map[string]struct{}{},
+		unreachable: map[string]struct{}{}, raftLines: &repeats{last: map[string]time.Time{}},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if err := s.open(ctx); err != nil {
@@ -50,7 +51,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.logs, err = openLogs(s.cfg); err != nil {
 		return err
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(s.cfg.Dir, snapshotsKept, newRaftLogger(s.log))
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(s.cfg.Dir, snapshotsKept, s.newRaftLogger())
 	if err != nil {
 		return fmt.Errorf("open snapshots of %s: %w", s.cfg.Dir, err)
 	}
@@ -202,7 +203,7 @@ func (s *Store) raftConfig() *raft.Config {
 	c.HeartbeatTimeout, c.ElectionTimeout = s.cfg.HeartbeatTimeout, s.cfg.ElectionTimeout
 	c.LeaderLeaseTimeout, c.CommitTimeout = s.cfg.LeaseTimeout, s.cfg.CommitTimeout
 	c.SnapshotThreshold, c.SnapshotInterval, c.TrailingLogs = s.cfg.SnapshotThreshold, s.cfg.SnapshotInterval, s.cfg.TrailingLogs
-	c.Logger = newRaftLogger(s.log)
+	c.Logger = s.newRaftLogger()
 	c.NoLegacyTelemetry = true
 	// A removed node stops Raft itself, in fail, which Close can wait for.
 	c.ShutdownOnRemove = false

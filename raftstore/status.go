@@ -70,6 +70,10 @@ func (s *Store) Status() Status {
 }
 
 func (s *Store) role(nonvoters []string) Role {
+	// Raft may take a moment to stop after a failure.
+	if s.ctx.Err() != nil {
+		return RoleStopped
+	}
 	switch s.raft.State() {
 	case raft.Leader:
 		return RoleLeader

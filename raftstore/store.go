@@ -23,14 +23,16 @@ type AdminHandler func(ctx context.Context, caller string, args [][]byte) []byte
 
 // Store is one node's part of the replicated state.
 type Store struct {
-	cfg   Config
-	log   *slog.Logger
-	disk  *disk
-	port  *peer.Port
-	book  *book
-	table *table
-	fsm   *fsm
-	self  topology.Node // as this node wants to be known; Voter and JoinedAt unset
+	cfg Config
+	log *slog.Logger
+	// raftLines keeps Raft's own complaints from filling the log.
+	raftLines *repeats
+	disk      *disk
+	port      *peer.Port
+	book      *book
+	table     *table
+	fsm       *fsm
+	self      topology.Node // as this node wants to be known; Voter and JoinedAt unset
 
 	raft      *raft.Raft
 	transport *transport

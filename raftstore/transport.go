@@ -117,7 +117,7 @@ type transport struct {
 func (s *Store) newTransport() *transport {
 	return &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Logger:  newRaftLogger(s.log),
+			Logger:  s.newRaftLogger(),
 			Stream:  &streamLayer{Listener: s.port.Raft(), store: s},
 			MaxPool: 2,
 			// No pipelining: all messages go through AppendEntries below. There is
