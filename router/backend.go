@@ -149,7 +149,6 @@ func (b *backend) connect(ctx context.Context, opts resp.ClientOptions) error {
 		return err
 	}
 	return b.l.poll.Take(conn, func(c *poll.Conn) poll.Handler {
-		b.l.now = b.l.r.clock()
 		b.opened(c)
 		return b
 	})
@@ -226,7 +225,6 @@ func (b *backend) Drained() { b.unsent = 0 }
 
 // Closed is called by the loop when the connection is gone.
 func (b *backend) Closed(error) {
-	b.l.now = b.l.r.clock()
 	b.drop(errBackendClosed)
 }
 
@@ -241,7 +239,6 @@ func (b *backend) giveUp(err error) {
 
 // Readable hands the replies in data to the requests that wait for them.
 func (b *backend) Readable(data []byte) {
-	b.l.now = b.l.r.clock()
 	b.progress = b.l.now
 	if len(b.in) > 0 {
 		b.in = b.l.pool.append(b.in, data)

@@ -20,7 +20,7 @@ type loop struct {
 	log   *slog.Logger
 	poll  *poll.Loop
 
-	// now is the loop's clock in nanoseconds: read once per batch of bytes.
+	// now is the loop's time in nanoseconds, by Config.Clock, read once a round.
 	now   int64
 	table *table
 	// servers is parallel to table.targets; byTarget finds them across tables.
@@ -69,18 +69,21 @@ func newLoop(r *Router, index int) (*loop, error) {
 		scan:     new(resp.Scanner),
 	}
 	var err error
-	l.poll, err = poll.New(l.flush)
+	l.poll, err = poll.New(l)
 	return l, err
 }
 
 // post runs f in the loop, behind the events of the round. It may be called from
 // any goroutine. A loop that has ended does not run f.
 func (l *loop) post(f func()) {
-	l.poll.Post(func() {
-		l.now = l.r.clock()
-		f()
-	})
+	l.poll.Post(f)
 }
+
+// BeginRound is called by the poller before the events of a round.
+func (l *loop) BeginRound() { l.now = l.r.clock() }
+
+// EndRound is called by the poller after them.
+func (l *loop) EndRound() { l.flush() }
 
 // flush ends a round, when all events of one wait have been handled: that is where
 // requests and replies of many clients meet in one system call. Sessions that may

@@ -102,7 +102,6 @@ func (s *session) opened(c *poll.Conn) {
 
 // Readable takes the bytes that have come in.
 func (s *session) Readable(data []byte) {
-	s.l.now = s.l.r.clock()
 	s.active = s.l.now
 	s.l.stats.bytesIn += uint64(len(data))
 	if s.pause&pauseClosing != 0 {
@@ -257,7 +256,6 @@ func (s *session) forget() {
 
 // Closed is called by the loop when the connection is gone.
 func (s *session) Closed(error) {
-	s.l.now = s.l.r.clock()
 	s.closed = true
 	s.pause |= pauseClosing
 	s.forget()
@@ -393,7 +391,6 @@ func (s *session) flush() {
 
 // Drained is called by the loop when the client has taken all that waited.
 func (s *session) Drained() {
-	s.l.now = s.l.r.clock()
 	s.checkOutput()
 	if s.finished() {
 		s.markDirty()

@@ -40,13 +40,23 @@ type Handler interface {
 	Closed(err error)
 }
 
+// Rounds is told when a round begins and ends; a round is what follows one wait of
+// the kernel. Both functions are called by the loop's goroutine.
+type Rounds interface {
+	// BeginRound is called before the events are handled: the time to read clocks.
+	BeginRound()
+	// EndRound is called after the events and posted functions, and again after
+	// connections that have ended meanwhile.
+	EndRound()
+}
+
 // Loop is one event loop. Its methods may be called from any goroutine unless
 // they say otherwise.
 type Loop struct {
-	poller   poller
-	endRound func()
-	buf      []byte
-	events   []event
+	poller poller
+	rounds Rounds
+	buf    []byte
+	events []event
 
 	// conns is indexed by the low half of an event's token; free lists the holes.
 	conns []*Conn
@@ -63,14 +73,13 @@ type Loop struct {
 	stop  bool
 }
 
-// New makes a loop; endRound is called in the loop after the events and posted
-// functions of each round.
-func New(endRound func()) (*Loop, error) {
+// New makes a loop; Run runs it.
+func New(rounds Rounds) (*Loop, error) {
 	p, err := openPoller()
 	if err != nil {
 		return nil, fmt.Errorf("open the poller: %w", err)
 	}
-	return &Loop{poller: p, endRound: endRound, buf: make([]byte, readSize), events: make([]event, maxEvents)}, nil
+	return &Loop{poller: p, rounds: rounds, buf: make([]byte, readSize), events: make([]event, maxEvents)}, nil
 }
 
 // Run handles events until Stop. It closes every connection before it returns.
@@ -81,6 +90,7 @@ func (l *Loop) Run() error {
 			l.end()
 			return fmt.Errorf("wait for events: %w", err)
 		}
+		l.rounds.BeginRound()
 		for i := range n {
 			l.handle(&l.events[i])
 		}
@@ -220,7 +230,7 @@ func (l *Loop) add(fd int) *Conn {
 func (l *Loop) finishRound() {
 	for {
 		l.finishClosing()
-		l.endRound()
+		l.rounds.EndRound()
 		if len(l.closing) == 0 {
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,13 +39,25 @@ func (p *peer) Closed(err error) { p.closed <- err }
 // echo writes back what it reads.
 func echo(p *peer, data []byte) { p.conn.Write(data) }
 
-// startLoop runs a loop until the end of the test.
-func startLoop(tb testing.TB, endRound func()) *Loop {
-	tb.Helper()
-	if endRound == nil {
-		endRound = func() {}
+// hooks are what a test has done at both ends of a round; nil does nothing.
+type hooks struct{ begin, end func() }
+
+func (h hooks) BeginRound() {
+	if h.begin != nil {
+		h.begin()
 	}
-	l, err := New(endRound)
+}
+
+func (h hooks) EndRound() {
+	if h.end != nil {
+		h.end()
+	}
+}
+
+// startLoop runs a loop until the end of the test.
+func startLoop(tb testing.TB, h hooks) *Loop {
+	tb.Helper()
+	l, err := New(h)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -111,7 +124,7 @@ func wantClosed(tb testing.TB, p *peer, want error) {
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	p := &peer{readable: echo}
-	client := dial(t, startLoop(t, nil), p)
+	client := dial(t, startLoop(t, hooks{}), p)
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MB: more than sockets hold
 	go func() { _, _ = client.Write(sent) }()
 	got := make([]byte, len(sent))
@@ -127,7 +140,7 @@ func TestEcho(t *testing.T) {
 
 func TestWriteBothKeepsOrderWhenThePeerDoesNotRead(t *testing.T) {
 	t.Parallel()
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	drained := make(chan int, 1)
 	p := &peer{drained: func(p *peer) { drained <- p.conn.Unsent() }}
 	client := dial(t, l, p)
@@ -163,7 +176,7 @@ func TestWriteBothKeepsOrderWhenThePeerDoesNotRead(t *testing.T) {
 
 func TestPauseReadingMakesThePeerWait(t *testing.T) {
 	t.Parallel()
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	var read atomic.Int64
 	p := &peer{readable: func(p *peer, data []byte) {
 		if read.Add(int64(len(data))) == int64(len(data)) {
@@ -198,7 +211,7 @@ func TestPauseReadingMakesThePeerWait(t *testing.T) {
 
 func TestResetWhilePausedIsNoticed(t *testing.T) {
 	t.Parallel()
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	p := &peer{}
 	client := dial(t, l, p)
 	l.Post(func() { p.conn.PauseReading() })
@@ -226,7 +239,7 @@ func TestCloseIsToldLaterAndOnce(t *testing.T) {
 	}}
 	told := make(chan bool, 2)
 	h := &closeSpy{peer: p, told: func() { told <- inside }}
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	client := dial(t, l, p)
 	done := make(chan struct{})
 	l.Post(func() { p.conn.handler = h; close(done) })
@@ -257,12 +270,12 @@ func (s *closeSpy) Closed(error) { s.told() }
 func TestEndRoundRunsAgainAfterCloses(t *testing.T) {
 	t.Parallel()
 	pending, flushed := false, make(chan struct{}, 1)
-	l := startLoop(t, func() {
+	l := startLoop(t, hooks{end: func() {
 		if pending {
 			pending = false
 			flushed <- struct{}{}
 		}
-	})
+	}})
 	p := &peer{}
 	client := dial(t, l, p)
 	done := make(chan struct{})
@@ -279,9 +292,49 @@ func TestEndRoundRunsAgainAfterCloses(t *testing.T) {
 	}
 }
 
+// TestRoundsBeginBeforeEvents: what is read at the beginning of a round, such as
+// a clock, is fresh for everything in it.
+func TestRoundsBeginBeforeEvents(t *testing.T) {
+	t.Parallel()
+	var order []string // only touched by the loop
+	l := startLoop(t, hooks{
+		begin: func() { order = append(order, "begin") },
+		end:   func() { order = append(order, "end") },
+	})
+	got := make(chan []string, 1)
+	p := &peer{readable: func(*peer, []byte) { order = append(order, "event") }}
+	client := dial(t, l, p)
+	reset := make(chan struct{})
+	l.Post(func() { order = order[:0]; close(reset) })
+	<-reset
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		l.Post(func() { got <- slices.Clone(order) })
+		return slices.Contains(<-got, "event")
+	})
+	l.Post(func() { got <- slices.Clone(order) })
+	seen := <-got
+	at := slices.Index(seen, "event")
+	if at < 1 || seen[at-1] != "begin" || !slices.Contains(seen[at:], "end") {
+		t.Errorf("rounds went %v", seen)
+	}
+}
+
+// waitFor polls until ok, for at most 5 s.
+func waitFor(tb testing.TB, ok func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatal("waited 5 s in vain")
+		}
+	}
+}
+
 func TestPostFromManyGoroutines(t *testing.T) {
 	t.Parallel()
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	const workers, each = 8, 5000
 	count := 0 // only touched by the loop
 	var wg sync.WaitGroup
@@ -304,7 +357,7 @@ func TestPostFromManyGoroutines(t *testing.T) {
 
 func TestStopClosesConnectionsAndRefusesWork(t *testing.T) {
 	t.Parallel()
-	l, err := New(func() {})
+	l, err := New(hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +385,7 @@ func TestStopClosesConnectionsAndRefusesWork(t *testing.T) {
 
 func TestManyConnectionsComeAndGo(t *testing.T) {
 	t.Parallel()
-	l := startLoop(t, nil)
+	l := startLoop(t, hooks{})
 	for range 50 {
 		var peers []*peer
 		for range 10 {
@@ -361,7 +414,7 @@ func TestManyConnectionsComeAndGo(t *testing.T) {
 // BenchmarkRoundTrip is one byte there and back, two system calls on each side.
 func BenchmarkRoundTrip(b *testing.B) {
 	p := &peer{readable: echo}
-	client := dial(b, startLoop(b, nil), p)
+	client := dial(b, startLoop(b, hooks{}), p)
 	_ = client.SetDeadline(time.Time{})
 	buf := make([]byte, 1)
 	b.ReportAllocs()
