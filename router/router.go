@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"codis/raftstore/topology"
@@ -98,6 +99,8 @@ type Router struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	// accepting counts the acceptors, which end first.
+	accepting sync.WaitGroup
 	// running counts the loops' goroutines, which end last.
 	running      sync.WaitGroup
 	startedLoops bool
@@ -159,7 +162,11 @@ func (r *Router) Start(ctx context.Context) error {
 		}
 	}
 	for _, ln := range r.listeners {
-		r.spawn(func(ctx context.Context) { r.accept(ctx, ln) })
+		r.accepting.Add(1)
+		r.spawn(func(ctx context.Context) {
+			defer r.accepting.Done()
+			r.accept(ctx, ln)
+		})
 	}
 	r.spawn(r.tick)
 	return nil
@@ -170,9 +177,13 @@ func (r *Router) Start(ctx context.Context) error {
 func (r *Router) listenUnix(ctx context.Context, lc net.ListenConfig) error {
 	ln, err := lc.Listen(ctx, "unix", r.cfg.Unix)
 	if err != nil {
-		if conn, dialErr := net.DialTimeout("unix", r.cfg.Unix, time.Second); dialErr == nil {
+		conn, dialErr := net.DialTimeout("unix", r.cfg.Unix, time.Second)
+		switch {
+		case dialErr == nil:
 			_ = conn.Close()
 			return fmt.Errorf("listen for clients on %s (--unix): another process listens there", r.cfg.Unix)
+		case !errors.Is(dialErr, syscall.ECONNREFUSED): // perhaps somebody who is busy
+			return fmt.Errorf("listen for clients on %s (--unix): %w", r.cfg.Unix, err)
 		}
 		if info, statErr := os.Stat(r.cfg.Unix); statErr != nil || info.Mode()&os.ModeSocket == 0 {
 			return fmt.Errorf("listen for clients on %s (--unix): %w", r.cfg.Unix, err)
@@ -267,7 +278,10 @@ func (r *Router) Stop(ctx context.Context) error {
 		return nil
 	}
 	r.Drain()
-	r.closeClients(ctx)
+	if r.startedLoops {
+		r.accepting.Wait() // a client that came after closeClients would not be closed
+		r.closeClients(ctx)
+	}
 	r.cancel()
 	r.wg.Wait()
 	for _, l := range r.loops {
