@@ -1,8 +1,11 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -217,5 +220,29 @@ func TestStrangersCantHoard(t *testing.T) {
 	}
 	if n := buffered(r); n > 16<<20 {
 		t.Errorf("%d bytes are buffered for strangers", n)
+	}
+}
+
+// TestStrangersMustRead: a client that has not authenticated and does not read the
+// refusals is closed long before any limit of others.
+func TestStrangersMustRead(t *testing.T) {
+	t.Parallel()
+	log := new(logRecorder)
+	r, _ := newCluster(t, 1, Config{Password: "secret", Logger: slog.New(log)})
+	w := dialWire(t, r)
+	junk := []byte(strings.Repeat("ping\r\n", 1<<15))
+	for closed := false; !closed; {
+		_ = w.conn.SetWriteDeadline(time.Now().Add(patience))
+		_, err := w.conn.Write(junk) // until the node refuses
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the client is left open")
+		}
+		closed = err != nil
+		if n := buffered(r); n > 4<<20 {
+			t.Fatalf("%d bytes are buffered for a stranger", n)
+		}
+	}
+	if n := log.count("has not authenticated"); n != 1 {
+		t.Errorf("%d log lines", n)
 	}
 }

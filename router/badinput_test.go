@@ -176,6 +176,26 @@ func TestCrossProtocolAttack(t *testing.T) {
 	}
 }
 
+// TestComplaintsAreLimited: a flood of clients that are closed does not flood the log.
+func TestComplaintsAreLimited(t *testing.T) {
+	t.Parallel()
+	log := new(logRecorder)
+	r := newRouter(t, Config{Logger: slog.New(log), Loops: 1}, nil)
+	start := time.Now()
+	for range 200 {
+		w := dialWire(t, r)
+		w.send("POST / HTTP/1.1\r\n")
+		w.wantClosed()
+	}
+	seconds := int(time.Since(start).Seconds()) + 1
+	if n := log.count("cross-protocol attack"); n < 1 || n > maxComplaints*(seconds+1) {
+		t.Errorf("%d log lines in %d seconds", n, seconds)
+	}
+	if n := log.count("are not logged"); n < 1 {
+		t.Error("the log does not say that there was more")
+	}
+}
+
 // TestRefusedCommands: what would break the cluster is refused with a text, and
 // the connection lives.
 func TestRefusedCommands(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *session) dispatchOther(args [][]byte) {
 	name := bytes.ToLower(args[0])
 	switch {
 	case string(name) == attackVerb || string(name) == attackHeader:
-		s.l.log.Warn("possible cross-protocol attack: an HTTP request came in on the client port, closed", "client", s.addr)
+		s.l.complain("possible cross-protocol attack: an HTTP request came in on the client port, closed", "client", s.addr)
 		s.abort()
 	case string(name) == peerQuestion: // a node that joins has no password, only the secret
 		s.admin(args)

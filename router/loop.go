@@ -12,6 +12,9 @@ import (
 // its memory limit.
 const fairShare = 64 << 10
 
+// maxComplaints is how many lines about clients one loop logs in a second.
+const maxComplaints = 10
+
 // loop is one event loop: it owns its sessions and its own connections to every
 // server, and everything below it is touched by this loop alone, without a lock.
 type loop struct {
@@ -44,6 +47,9 @@ type loop struct {
 	turn         uint64
 	ticks        uint64
 	stats        loopStats
+	// complained is when the second began in which complaints were counted.
+	complained int64
+	complaints int
 
 	// Scratch, valid during one dispatch.
 	frame  []byte
@@ -219,6 +225,20 @@ func (l *loop) overMemory() bool {
 		}
 	}
 	return total > limit
+}
+
+// complain logs what a client has done to be closed. Clients can do it often, so
+// only some lines a second are written; the last of them says so.
+func (l *loop) complain(text string, args ...any) {
+	if l.now-l.complained > int64(time.Second) {
+		l.complained, l.complaints = l.now, 0
+	}
+	switch l.complaints++; {
+	case l.complaints < maxComplaints:
+		l.log.Warn(text, args...)
+	case l.complaints == maxComplaints:
+		l.log.Warn(text+" (more of these in this second are not logged)", args...)
+	}
 }
 
 // scanLimits are the limits of what a client may send; strangers get less.

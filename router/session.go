@@ -201,11 +201,11 @@ func (s *session) consume(buf []byte) (used int) {
 func (s *session) overQueryLimit() bool {
 	waiting := int64(len(s.in) - s.inPos)
 	if waiting > s.l.table.limits.queryBuffer {
-		s.l.log.Warn("client closed: query buffer limit reached", "client", s.addr, "bytes", waiting)
+		s.l.complain("client closed: query buffer limit reached", "client", s.addr, "bytes", waiting)
 		return true
 	}
 	if waiting > fairShare && s.l.overMemory() {
-		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
+		s.l.complain("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
 		return true
 	}
 	return false
@@ -435,11 +435,14 @@ func (s *session) checkOutput() {
 	s.unsent = unsent
 	waiting, limit := unsent+s.held, s.l.table.limits.outputBuffer
 	switch {
+	case !s.authed && waiting > fairShare: // CVE-2025-21605: strangers get no memory
+		s.l.complain("client closed: it does not read and has not authenticated", "client", s.addr, "bytes", waiting)
+		s.discard()
 	case limit > 0 && int64(waiting) > limit:
-		s.l.log.Warn("client closed: output buffer limit reached", "client", s.addr, "bytes", waiting)
+		s.l.complain("client closed: output buffer limit reached", "client", s.addr, "bytes", waiting)
 		s.discard()
 	case waiting > fairShare && s.l.overMemory():
-		s.l.log.Warn("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
+		s.l.complain("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", s.addr, "bytes", waiting)
 		s.discard()
 	case waiting > outputHighWater && s.pause&pauseOutput == 0:
 		s.pause |= pauseOutput
