@@ -1,0 +1,316 @@
+package fence
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"codis/router/resp"
+	"codis/router/resp/resptest"
+)
+
+func TestReservedNames(t *testing.T) {
+	for _, c := range []struct {
+		key  []byte
+		want Reserved
+	}{
+		{AppendFenceKey(nil, 7), Reserved{KindFence, 7, 0}},
+		{AppendMovedKey(nil, 1023, 1<<63), Reserved{KindMoved, 1023, 1 << 63}},
+		{AppendWaitKey(nil, 9), Reserved{KindWait, -1, 9}},
+		{AppendPurgeKey(nil, 0), Reserved{KindPurge, 0, 0}},
+	} {
+		got, ok := ParseKey(c.key)
+		if !ok || got != c.want || !IsReserved(c.key) {
+			t.Errorf("ParseKey(%q) = %v %v, want %v", c.key, got, ok, c.want)
+		}
+	}
+	if !IsReserved([]byte(marker)) {
+		t.Error("the marker may be the name of a key")
+	}
+	for _, name := range []string{"", "\x00", "\x00codis", "codis:fence:1", "x\x00codis:", "\x00Codis:fence:1"} {
+		if IsReserved([]byte(name)) {
+			t.Errorf("%q is reserved", name)
+		}
+	}
+	for _, name := range []string{"fence:", "fence:-1", "fence:1:2", "moved:1", "moved::2", "moved:1:x", "marker", "later:1"} {
+		if r, ok := ParseKey([]byte(Prefix + name)); ok {
+			t.Errorf("ParseKey(%q) = %v", name, r)
+		}
+	}
+}
+
+// pair is a slot's two servers.
+type pair struct {
+	tb       testing.TB
+	from, to *resp.Client
+}
+
+func newPair(tb testing.TB) pair {
+	tb.Helper()
+	return pair{tb, resptest.StartRedis(tb).Client(tb), resptest.StartRedis(tb).Client(tb)}
+}
+
+// raw sends what a builder appended and gives the reply as bytes.
+func raw(tb testing.TB, c *resp.Client, request []byte) []byte {
+	tb.Helper()
+	var s resp.Scanner
+	n, err := s.Next(request)
+	if err != nil || n != len(request) {
+		tb.Fatalf("the request %q is malformed: %d %v", request, n, err)
+	}
+	reply, err := c.DoBytes(tb.Context(), s.Args()...)
+	if se := (*resp.ServerError)(nil); err != nil && !errors.As(err, &se) {
+		tb.Fatal(err)
+	}
+	return encode(nil, reply)
+}
+
+func encode(dst []byte, r resp.Reply) []byte {
+	switch r.Kind {
+	case resp.KindSimple:
+		return resp.AppendSimple(dst, string(r.Str))
+	case resp.KindError:
+		return resp.AppendError(dst, string(r.Str))
+	case resp.KindInteger:
+		return resp.AppendInt(dst, r.Int)
+	case resp.KindBulk:
+		return resp.AppendBulk(dst, r.Str)
+	case resp.KindArray:
+		dst = resp.AppendArray(dst, len(r.Array))
+		for _, e := range r.Array {
+			dst = encode(dst, e)
+		}
+		return dst
+	}
+	return resp.AppendNil(dst)
+}
+
+func (p pair) do(c *resp.Client, line string) resp.Reply {
+	p.tb.Helper()
+	reply, err := c.Do(p.tb.Context(), strings.Fields(line)...)
+	if err != nil {
+		p.tb.Fatalf("%s: %v", line, err)
+	}
+	return reply
+}
+
+func (p pair) gate(slot int, epoch uint64, key string) GateReply {
+	p.tb.Helper()
+	reply, err := ParseGate(raw(p.tb, p.from, AppendGate(nil, slot, epoch, []byte(key))))
+	if err != nil {
+		p.tb.Fatalf("gate %s: %v", key, err)
+	}
+	return reply
+}
+
+func (p pair) restore(slot int, epoch uint64, key string, v GateReply) RestoreResult {
+	p.tb.Helper()
+	result, err := ParseRestore(raw(p.tb, p.to, AppendRestore(nil, slot, epoch, []byte(key), v.TTL, v.Dump)))
+	if err != nil {
+		p.tb.Fatalf("restore %s: %v", key, err)
+	}
+	return result
+}
+
+func (p pair) set(slot int, epoch uint64) {
+	p.tb.Helper()
+	if got := raw(p.tb, p.from, AppendSetFences(nil, epoch, []int{slot})); string(got) != "+OK\r\n" {
+		p.tb.Fatalf("set fence: %q", got)
+	}
+	if got := raw(p.tb, p.to, AppendSetMarkers(nil, epoch, []int{slot})); string(got) != "+OK\r\n" {
+		p.tb.Fatalf("set marker: %q", got)
+	}
+}
+
+// TestAccess is one key's way, with everybody late who can be.
+func TestAccess(t *testing.T) {
+	p := newPair(t)
+	p.do(p.from, "SET k v")
+	if got := p.gate(5, 9, "k"); got.Kind != GateFenced {
+		t.Fatalf("gate without a fence: %v", got.Kind)
+	}
+	p.set(5, 9)
+	if got := p.gate(5, 8, "k"); got.Kind != GateFenced {
+		t.Fatalf("gate of an older move: %v", got.Kind)
+	}
+	if got := p.gate(5, 9, "none"); got.Kind != GateAbsent {
+		t.Fatalf("gate of no key: %v", got.Kind)
+	}
+	v := p.gate(5, 9, "k")
+	if v.Kind != GateValue || v.TTL != -1 {
+		t.Fatalf("gate: %v, expires %d", v.Kind, v.TTL)
+	}
+	member := func(epoch uint64) bool {
+		moved, err := ParseMember(raw(t, p.to, AppendMember(nil, 5, epoch, []byte("k"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return moved
+	}
+	if member(9) {
+		t.Fatal("moved before it was")
+	}
+	if got := p.restore(5, 8, "k", v); got != RestoreFenced {
+		t.Fatalf("restore of an older move: %v", got)
+	}
+	if got := p.restore(5, 9, "k", v); got != RestoreOK || !member(9) {
+		t.Fatalf("restore: %v", got)
+	}
+	p.do(p.to, "DEL k")
+	if got := p.restore(5, 9, "k", v); got != RestoreDone || p.do(p.to, "EXISTS k").Int != 0 {
+		t.Fatalf("a late restore: %v, it brings a deleted key back", got)
+	}
+	// What is there without the set's knowledge counts, and is known from then on.
+	p.do(p.to, "SET other new")
+	if got := p.restore(5, 9, "other", v); got != RestoreBusy || p.do(p.to, "GET other").Text() != "new" {
+		t.Fatalf("restore over a key: %v", got)
+	}
+	p.do(p.to, "DEL other")
+	if got := p.restore(5, 9, "other", v); got != RestoreDone {
+		t.Fatalf("restore after BUSY: %v", got)
+	}
+	// A dump that the server refuses is no success, and is not remembered as one.
+	v.Dump = []byte("junk")
+	reply := raw(t, p.to, AppendRestore(nil, 5, 9, []byte("bad"), -1, v.Dump))
+	if _, err := ParseRestore(reply); err == nil || errors.Is(err, ErrReply) {
+		t.Fatalf("restore of junk: %v", err)
+	}
+	if p.do(p.to, "SISMEMBER "+string(AppendMovedKey(nil, 5, 9))+" bad").Int != 0 {
+		t.Fatal("what failed counts as moved")
+	}
+	raw(t, p.to, AppendDropMoved(nil, 9, []int{5}))
+	if got := p.restore(5, 9, "k", v); got != RestoreFenced {
+		t.Fatalf("restore after the end: %v", got)
+	}
+	raw(t, p.from, AppendDropFences(nil, 9, []int{5}))
+	if got := p.gate(5, 9, "k"); got.Kind != GateFenced {
+		t.Fatalf("gate after the end: %v", got.Kind)
+	}
+}
+
+// TestExpiry takes the expiry along as an absolute time, whatever way the server
+// gives it.
+func TestExpiry(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		t.Run(fmt.Sprintf("old=%v", old), func(t *testing.T) {
+			args := []string{}
+			if old { // a server before 7.0 does not know the command
+				args = []string{"--rename-command", "PEXPIRETIME", ""}
+			}
+			p := pair{t, resptest.StartRedis(t, args...).Client(t), resptest.StartRedis(t).Client(t)}
+			p.set(5, 9)
+			at := time.Now().Add(time.Hour).UnixMilli()
+			p.do(p.from, fmt.Sprintf("SET k v PXAT %d", at))
+			p.do(p.from, "SET soon v PX 30")
+			v, soon := p.gate(5, 9, "k"), p.gate(5, 9, "soon")
+			if p.restore(5, 9, "k", v) != RestoreOK || p.restore(5, 9, "soon", soon) != RestoreOK {
+				t.Fatal("not restored")
+			}
+			if got := p.do(p.to, "PEXPIRETIME k").Int; got < at-1 || got > at+1 {
+				t.Errorf("expires at %d, want %d", got, at)
+			}
+			time.Sleep(60 * time.Millisecond) // until the server's clock is past it
+			if p.do(p.to, "EXISTS soon").Int != 0 || p.gate(5, 9, "soon").Kind != GateAbsent {
+				t.Error("an expired key lives")
+			}
+			// One that expires on the way is gone, and has moved.
+			p.do(p.from, "SET late v PX 30")
+			late := p.gate(5, 9, "late")
+			time.Sleep(60 * time.Millisecond)
+			if got := p.restore(5, 9, "late", late); got != RestoreOK || p.do(p.to, "EXISTS late").Int != 0 {
+				t.Errorf("an expired value was restored: %v", got)
+			}
+		})
+	}
+}
+
+func TestBatch(t *testing.T) {
+	p := newPair(t)
+	slots := []int{3, 900}
+	raw(t, p.from, AppendSetFences(nil, 9, slots))
+	raw(t, p.to, AppendSetMarkers(nil, 9, slots))
+	var keys []Key
+	for i := range 20 {
+		name := fmt.Sprintf("k%d", i)
+		keys = append(keys, Key{slots[i%2], []byte(name)})
+		if i != 4 {
+			p.do(p.from, "SET "+name+" "+strings.Repeat("x", 100+i))
+		}
+	}
+	p.do(p.from, "PEXPIREAT k7 4000000000000")
+	b := NewBatch(9)
+	items, asked, fenced, err := ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, 1<<20)), keys)
+	if err != nil || fenced || asked != 20 || len(items) != 19 || items[6].TTL != 4000000000000 || items[0].TTL != -1 {
+		t.Fatalf("gate: %d asked, %d items, fenced %v, %v", asked, len(items), fenced, err)
+	}
+	if _, asked, _, err = ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, 150)), keys); asked < 2 || asked > 15 || err != nil {
+		t.Fatalf("gate with a budget: %d asked, %v", asked, err)
+	}
+	p.do(p.to, "SET k2 new")
+	items[8].Dump = []byte("junk")
+	results, texts, err := ParseRestoreBatch(raw(t, p.to, b.AppendRestore(nil, items)), len(items))
+	if err != nil || results[0] != RestoreOK || results[2] != RestoreBusy || results[8] != 0 || !strings.Contains(texts[8], "ERR") {
+		t.Fatalf("restore: %v %q %v", results, texts, err)
+	}
+	if results, _, err = ParseRestoreBatch(raw(t, p.to, b.AppendRestore(nil, items[:3])), 3); err != nil || results[1] != RestoreDone {
+		t.Fatalf("restore again: %v %v", results, err)
+	}
+	if n, fenced, err := ParseUnlink(raw(t, p.from, b.AppendUnlink(nil, keys[:10]))); n != 9 || fenced || err != nil {
+		t.Fatalf("unlink: %d %v %v", n, fenced, err)
+	}
+	late := NewBatch(8)
+	if _, fenced, err := ParseUnlink(raw(t, p.from, late.AppendUnlink(nil, keys))); !fenced || err != nil {
+		t.Fatalf("unlink of an older move: fenced %v, %v", fenced, err)
+	}
+	if _, _, fenced, err := ParseGateBatch(nil, raw(t, p.from, late.AppendGate(nil, keys, 1)), keys); !fenced || err != nil {
+		t.Fatalf("gate of an older move: fenced %v, %v", fenced, err)
+	}
+	if results, _, err := ParseRestoreBatch(raw(t, p.to, late.AppendRestore(nil, items[:1])), 1); err != nil || results[0] != RestoreFenced {
+		t.Fatalf("restore of an older move: %v %v", results, err)
+	}
+	if got := raw(t, p.from, AppendSetFences(nil, 8, slots)); string(got) != "+FENCED\r\n" {
+		t.Fatalf("a late fence: %q", got)
+	}
+	if got := raw(t, p.to, AppendCountMoved(nil, 9, slots)); string(got) != ":2\r\n" {
+		t.Fatalf("moved sets: %q", got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"+FENCED\r\n", "$-1\r\n", "*2\r\n:-1\r\n$3\r\nabc\r\n", "*2\r\n$2\r\nOK\r\n$4\r\nBUSY\r\n", "-ERR x\r\n", ":12\r\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		if v, err := ParseGate(reply); err == nil && v.Kind == GateValue && len(v.Dump) > len(reply) {
+			t.Error("more than there is")
+		}
+		keys := make([]Key, 3)
+		if items, asked, _, err := ParseGateBatch(nil, reply, keys); err == nil && (len(items) > asked || asked > len(keys)) {
+			t.Error("more than was asked")
+		}
+		ParseMember(reply)
+		ParseRestore(reply)
+		ParseRestoreBatch(reply, 2)
+		ParseUnlink(reply)
+		ParseKey(reply)
+	})
+}
+
+func BenchmarkAccess(b *testing.B) {
+	buf, key := make([]byte, 0, 8<<10), []byte("user:1000")
+	reply := []byte("*2\r\n:-1\r\n$5\r\nabcde\r\n")
+	step := func() {
+		v, _ := ParseGate(reply)
+		buf = AppendMember(buf[:0], 5, 77, key)
+		buf = AppendGate(buf, 5, 77, key)
+		buf = AppendRestore(buf, 5, 77, key, v.TTL, v.Dump)
+	}
+	if n := testing.AllocsPerRun(100, step); n != 0 {
+		b.Fatalf("%v allocations", n)
+	}
+	for b.Loop() {
+		step()
+	}
+}
