@@ -157,7 +157,12 @@ func waitUntil(tb testing.TB, what string, limit time.Duration, ok func() bool) 
 // dialAddr is dialWire for any server.
 func dialAddr(tb testing.TB, addr string) *wire {
 	tb.Helper()
-	conn, err := net.Dial("tcp", addr)
+	return dialNetwork(tb, "tcp", addr)
+}
+
+func dialNetwork(tb testing.TB, network, addr string) *wire {
+	tb.Helper()
+	conn, err := net.Dial(network, addr)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -180,17 +179,11 @@ func TestLoops(t *testing.T) {
 			r := newRouter(t, Config{Loops: loops, Unix: t.TempDir() + "/s"}, newState(t, servers...))
 			var clients []*wire
 			for i := range 3 * loops {
-				w := dialWire(t, r)
-				if i%3 == 2 {
-					conn, err := net.Dial("unix", r.cfg.Unix)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer conn.Close()
-					_ = w.conn.Close()
-					w.conn = conn
-					w.r.Reset(conn)
+				network, addr := "tcp", r.Addr()
+				if i%2 == 1 {
+					network, addr = "unix", r.cfg.Unix
 				}
+				w := dialNetwork(t, network, addr)
 				clients = append(clients, w)
 			}
 			for i, w := range clients {
