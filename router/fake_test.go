@@ -175,11 +175,10 @@ func dialNetwork(tb testing.TB, network, addr string) *wire {
 func (w *wire) readErr() (resp.Reply, error) {
 	var scan resp.ReplyScanner
 	for want := 1; ; want = max(w.r.Buffered()+1, scan.Need()) {
-		buf, err := w.r.Peek(min(want, w.r.Size()))
-		if err != nil {
+		if _, err := w.r.Peek(min(want, w.r.Size())); err != nil {
 			return resp.Reply{}, err
 		}
-		buf, _ = w.r.Peek(w.r.Buffered())
+		buf, _ := w.r.Peek(w.r.Buffered())
 		n, err := scan.Next(buf)
 		if err != nil {
 			return resp.Reply{}, err

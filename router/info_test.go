@@ -23,7 +23,7 @@ func containsAll(text string, parts ...string) bool {
 }
 
 // infoAdmin answers CODIS.INFO as the admin package does: with text.
-type infoAdmin struct{ echoAdmin }
+type infoAdmin struct{}
 
 func (infoAdmin) ServeRESP(_ context.Context, _ string, args [][]byte) []byte {
 	return resp.AppendBulkString(nil, "# Codis\r\ncluster_id:c1\r\nleader:n1\r\n")
