@@ -24,7 +24,9 @@ const (
 	fencePrefix = Prefix + "fence:"
 	movedPrefix = Prefix + "moved:"
 	waitPrefix  = Prefix + "wait:"
-	purgePrefix = Prefix + "purge:"
+	// ProbeKey is written, with an expiry of seconds, to learn whether one server
+	// reads the values of another.
+	ProbeKey = Prefix + "probe"
 	// marker is the member that keeps a moved set in existence while no key has
 	// moved yet. It is a reserved name, so that it is no key's.
 	marker = Prefix + "marker"
@@ -46,12 +48,11 @@ const (
 	// KindMoved is M(slot, epoch), at the group that a slot goes to, in every
 	// database: the set of the slot's keys that are there already, and a marker.
 	KindMoved
-	// KindWait is written before a WAIT, at the group that slots go to, in
-	// database 0.
+	// KindWait is written before a WAIT, at the group that slots go to; it expires
+	// by itself.
 	KindWait
-	// KindPurge permits, for seconds, to delete what a group holds of a slot that
-	// is about to move to it; or, closed, forbids it. It expires by itself.
-	KindPurge
+	// KindProbe is ProbeKey.
+	KindProbe
 )
 
 func (k Kind) String() string {
@@ -62,8 +63,8 @@ func (k Kind) String() string {
 		return "moved"
 	case KindWait:
 		return "wait"
-	case KindPurge:
-		return "purge"
+	case KindProbe:
+		return "probe"
 	}
 	return "unknown"
 }
@@ -71,9 +72,9 @@ func (k Kind) String() string {
 // Reserved is what the name of a reserved key says.
 type Reserved struct {
 	Kind Kind
-	// Slot is -1 for KindWait.
+	// Slot is -1 for KindWait and KindProbe.
 	Slot int
-	// Epoch is 0 for KindFence, whose epoch is its value, and for KindPurge.
+	// Epoch is 0 for KindFence, whose epoch is its value, and for KindProbe.
 	Epoch uint64
 }
 
@@ -85,11 +86,8 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 	}
 	kind, rest, _ := strings.Cut(string(key[len(Prefix):]), ":")
 	switch kind {
-	case "fence", "purge":
+	case "fence":
 		r.Kind = KindFence
-		if kind == "purge" {
-			r.Kind = KindPurge
-		}
 		slot, err := strconv.ParseUint(rest, 10, 16)
 		r.Slot = int(slot)
 		return r, err == nil
@@ -103,6 +101,8 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 		r.Slot = int(slot)
 		r.Epoch, err = strconv.ParseUint(epoch, 10, 64)
 		return r, err == nil
+	case "probe":
+		return Reserved{Kind: KindProbe, Slot: -1}, rest == ""
 	case "wait":
 		epoch, err := strconv.ParseUint(rest, 10, 64)
 		return Reserved{Kind: KindWait, Slot: -1, Epoch: epoch}, err == nil
@@ -124,11 +124,6 @@ func AppendMovedKey(dst []byte, slot int, epoch uint64) []byte {
 // AppendWaitKey appends the name of the key that is written before a WAIT.
 func AppendWaitKey(dst []byte, epoch uint64) []byte {
 	return strconv.AppendUint(append(dst, waitPrefix...), epoch, 10)
-}
-
-// AppendPurgeKey appends the name of the permission to delete.
-func AppendPurgeKey(dst []byte, slot int) []byte {
-	return strconv.AppendInt(append(dst, purgePrefix...), int64(slot), 10)
 }
 
 // number reads the line of an integer or a length, after its type byte.

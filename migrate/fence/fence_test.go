@@ -19,7 +19,7 @@ func TestReservedNames(t *testing.T) {
 		{AppendFenceKey(nil, 7), Reserved{KindFence, 7, 0}},
 		{AppendMovedKey(nil, 1023, 1<<63), Reserved{KindMoved, 1023, 1 << 63}},
 		{AppendWaitKey(nil, 9), Reserved{KindWait, -1, 9}},
-		{AppendPurgeKey(nil, 0), Reserved{KindPurge, 0, 0}},
+		{[]byte(ProbeKey), Reserved{KindProbe, -1, 0}},
 	} {
 		got, ok := ParseKey(c.key)
 		if !ok || got != c.want || !IsReserved(c.key) {
@@ -38,6 +38,38 @@ func TestReservedNames(t *testing.T) {
 		if r, ok := ParseKey([]byte(Prefix + name)); ok {
 			t.Errorf("ParseKey(%q) = %v", name, r)
 		}
+	}
+}
+
+// farOff is a deadline that does not pass.
+const farOff = 4000000000000
+
+// TestLate: what sets up a move does nothing once its time is over.
+func TestLate(t *testing.T) {
+	p := newPair(t)
+	past := time.Now().Add(-time.Second).UnixMilli()
+	for _, c := range []struct {
+		to      *resp.Client
+		request []byte
+	}{
+		{p.from, AppendSetFences(nil, 9, []int{5}, past)},
+		{p.to, AppendSetMarkers(nil, 9, []int{5}, past)},
+		{p.to, NewBatch(9).AppendPurge(nil, []Key{{5, []byte("k")}}, past)},
+	} {
+		if got := raw(t, c.to, c.request); string(got) != "+LATE\r\n" {
+			t.Errorf("%q: %q", c.request[:20], got)
+		}
+	}
+	p.do(p.to, "SET k v")
+	if got := raw(t, p.to, NewBatch(9).AppendPurge(nil, []Key{{5, []byte("k")}}, farOff)); string(got) != "+FENCED\r\n" {
+		t.Errorf("purge without a moved set: %q", got)
+	}
+	p.set(5, 9)
+	if got := raw(t, p.to, NewBatch(9).AppendPurge(nil, []Key{{5, []byte("k")}}, farOff)); string(got) != ":1\r\n" {
+		t.Errorf("purge: %q", got)
+	}
+	if n := p.do(p.from, "DBSIZE").Int + p.do(p.to, "DBSIZE").Int; n != 2 {
+		t.Errorf("%d keys are left, want the fence and the moved set", n)
 	}
 }
 
@@ -116,10 +148,10 @@ func (p pair) restore(slot int, epoch uint64, key string, v GateReply) RestoreRe
 
 func (p pair) set(slot int, epoch uint64) {
 	p.tb.Helper()
-	if got := raw(p.tb, p.from, AppendSetFences(nil, epoch, []int{slot})); string(got) != "+OK\r\n" {
+	if got := raw(p.tb, p.from, AppendSetFences(nil, epoch, []int{slot}, farOff)); string(got) != "+OK\r\n" {
 		p.tb.Fatalf("set fence: %q", got)
 	}
-	if got := raw(p.tb, p.to, AppendSetMarkers(nil, epoch, []int{slot})); string(got) != "+OK\r\n" {
+	if got := raw(p.tb, p.to, AppendSetMarkers(nil, epoch, []int{slot}, farOff)); string(got) != "+OK\r\n" {
 		p.tb.Fatalf("set marker: %q", got)
 	}
 }
@@ -229,8 +261,8 @@ func TestExpiry(t *testing.T) {
 func TestBatch(t *testing.T) {
 	p := newPair(t)
 	slots := []int{3, 900}
-	raw(t, p.from, AppendSetFences(nil, 9, slots))
-	raw(t, p.to, AppendSetMarkers(nil, 9, slots))
+	raw(t, p.from, AppendSetFences(nil, 9, slots, farOff))
+	raw(t, p.to, AppendSetMarkers(nil, 9, slots, farOff))
 	var keys []Key
 	for i := range 20 {
 		name := fmt.Sprintf("k%d", i)
@@ -270,7 +302,7 @@ func TestBatch(t *testing.T) {
 	if results, _, err := ParseRestoreBatch(raw(t, p.to, late.AppendRestore(nil, items[:1])), 1); err != nil || results[0] != RestoreFenced {
 		t.Fatalf("restore of an older move: %v %v", results, err)
 	}
-	if got := raw(t, p.from, AppendSetFences(nil, 8, slots)); string(got) != "+FENCED\r\n" {
+	if got := raw(t, p.from, AppendSetFences(nil, 8, slots, farOff)); string(got) != "+FENCED\r\n" {
 		t.Fatalf("a late fence: %q", got)
 	}
 	if got := raw(t, p.to, AppendCountMoved(nil, 9, slots)); string(got) != ":2\r\n" {

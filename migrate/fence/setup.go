@@ -6,40 +6,48 @@ import (
 	"codis/router/resp"
 )
 
-// setFencesScript: KEYS fences; ARGV e. A fence of a later move stays: who sets
-// an older one is late. It writes also where nothing changes, so that a WAIT
-// behind it speaks for all that the server wrote before.
-const setFencesScript = `for i=1,#KEYS do local c=redis.call('GET',KEYS[i]) if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end
+// late ends a script when the server's clock has passed the last argument. Who
+// sets up a move has read that clock before the move was agreed on; a request
+// that was held up lands when another leader may have ended the move, and would
+// leave behind what nobody removes.
+const late = `local n=redis.call('TIME')
+if n[1]*1000+math.floor(n[2]/1000)>tonumber(ARGV[#ARGV]) then return {ok='LATE'} end
+`
+
+// setFencesScript: KEYS fences; ARGV e, deadline. A fence of a later move stays.
+const setFencesScript = late + `for i=1,#KEYS do local c=redis.call('GET',KEYS[i]) if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end
 for i=1,#KEYS do redis.call('SET',KEYS[i],ARGV[1]) end
 return {ok='OK'}`
 
-// setMarkersScript: KEYS moved sets, then as many permissions to purge; ARGV
-// marker, how long in ms the permissions stay closed.
-const setMarkersScript = `local n=#KEYS/2
-for i=1,n do redis.call('SADD',KEYS[i],ARGV[1]) redis.call('SET',KEYS[n+i],'closed','PX',ARGV[2]) end
+// setMarkersScript: KEYS moved sets; ARGV marker, deadline.
+const setMarkersScript = late + `for i=1,#KEYS do redis.call('SADD',KEYS[i],ARGV[1]) end
 return {ok='OK'}`
+
+// purgeScript: KEYS moved sets, keys; ARGV number of moved sets, deadline.
+const purgeScript = late + `local n,c=tonumber(ARGV[1]),0
+for i=1,n do if redis.call('EXISTS',KEYS[i])==0 then return {ok='FENCED'} end end
+for i=n+1,#KEYS do c=c+redis.call('UNLINK',KEYS[i]) end
+return c`
 
 // dropFencesScript: KEYS fences; ARGV e. Only what that move has set.
 const dropFencesScript = `for i=1,#KEYS do if redis.call('GET',KEYS[i])==ARGV[1] then redis.call('UNLINK',KEYS[i]) end end
 return {ok='OK'}`
 
-// closedFor is how long a permission to purge can't be given again, in ms; more
-// than PurgeWindow.
-const closedFor = "10000"
-
-// AppendSetFences appends the setting of X(slot) = epoch at G1. The reply is OK,
-// or FENCED when a slot has a fence of a later epoch: nothing is set then.
-func AppendSetFences(dst []byte, epoch uint64, slots []int) []byte {
-	return appendFences(dst, setFencesScript, epoch, slots)
+// AppendSetFences appends the setting of X(slot) = epoch at G1. The reply is OK;
+// LATE when that server's clock is past the deadline, in Unix ms; FENCED when a
+// slot has a fence of a later epoch. Only after OK something is set.
+func AppendSetFences(dst []byte, epoch uint64, slots []int, deadline int64) []byte {
+	dst = appendFences(dst, setFencesScript, epoch, slots, 2)
+	return appendDecimal(dst, deadline)
 }
 
 // AppendDropFences appends the removal of the fences that AppendSetFences has set.
 func AppendDropFences(dst []byte, epoch uint64, slots []int) []byte {
-	return appendFences(dst, dropFencesScript, epoch, slots)
+	return appendFences(dst, dropFencesScript, epoch, slots, 1)
 }
 
-func appendFences(dst []byte, script string, epoch uint64, slots []int) []byte {
-	dst = appendEval(dst, script, len(slots), 1)
+func appendFences(dst []byte, script string, epoch uint64, slots []int, args int) []byte {
+	dst = appendEval(dst, script, len(slots), args)
 	var scratch [64]byte
 	for _, slot := range slots {
 		dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], slot))
@@ -47,20 +55,34 @@ func appendFences(dst []byte, script string, epoch uint64, slots []int) []byte {
 	return resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
 }
 
-// AppendSetMarkers appends the making of M(slot, epoch) at G2. It must not be
-// sent once slots are in phase migrating: a set that has been lost must not come
-// back without its members.
-func AppendSetMarkers(dst []byte, epoch uint64, slots []int) []byte {
-	dst = appendEval(dst, setMarkersScript, 2*len(slots), 2)
+// AppendSetMarkers appends the making of M(slot, epoch) at G2. The reply is OK or
+// LATE. It must not be sent once slots are in phase migrating: a set that has been
+// lost must not come back without its members.
+func AppendSetMarkers(dst []byte, epoch uint64, slots []int, deadline int64) []byte {
+	dst = appendEval(dst, setMarkersScript, len(slots), 2)
 	for _, slot := range slots {
 		dst = appendMoved(dst, slot, epoch)
 	}
-	var scratch [64]byte
-	for _, slot := range slots {
-		dst = resp.AppendBulk(dst, AppendPurgeKey(scratch[:0], slot))
-	}
 	dst = resp.AppendBulkString(dst, marker)
-	return resp.AppendBulkString(dst, closedFor)
+	return appendDecimal(dst, deadline)
+}
+
+// AppendPurge appends the deletion at G2 of keys that no client can reach, before
+// slots are in phase migrating. The reply is the number of keys, or LATE or FENCED.
+func (b *Batch) AppendPurge(dst []byte, keys []Key, deadline int64) []byte {
+	b.reset()
+	for _, key := range keys {
+		b.add(key.Slot)
+	}
+	dst = appendEval(dst, purgeScript, len(b.slots)+len(keys), 2)
+	for _, slot := range b.slots {
+		dst = appendMoved(dst, slot, b.Epoch)
+	}
+	for _, key := range keys {
+		dst = resp.AppendBulk(dst, key.Name)
+	}
+	dst = appendDecimal(dst, int64(len(b.slots)))
+	return appendDecimal(dst, deadline)
 }
 
 // AppendCountMoved appends EXISTS of all M(slot, epoch), whose reply is their number.
@@ -81,14 +103,15 @@ func appendMovedCommand(dst []byte, name string, epoch uint64, slots []int) []by
 	return dst
 }
 
-// AppendWaitWrite appends a write at G2 that always is one, in database 0: WAIT
-// behind it, on the same connection, speaks for all that the server wrote before,
-// whoever asked for it.
+// AppendWaitWrite appends a write that always is one: WAIT behind it, on the same
+// connection, speaks for all that the server wrote before, whoever asked for it.
 func AppendWaitWrite(dst []byte, epoch uint64) []byte {
 	var scratch [64]byte
-	dst = resp.AppendBulkString(resp.AppendArray(dst, 3), "SET")
+	dst = resp.AppendBulkString(resp.AppendArray(dst, 5), "SET")
 	dst = resp.AppendBulk(dst, AppendWaitKey(scratch[:0], epoch))
-	return resp.AppendBulkString(dst, "1")
+	dst = resp.AppendBulkString(dst, "1")
+	dst = resp.AppendBulkString(dst, "PX")
+	return resp.AppendBulkString(dst, "60000")
 }
 
 // AppendDropWait appends the removal of the key of AppendWaitWrite.
