@@ -129,13 +129,13 @@ func TestUnknownEntryStops(t *testing.T) {
 	mustPropose(t, n, group(1))
 	want := tableOf(t, n)
 	// What a newer leader might have written.
-	n.raft.Apply([]byte(`{"format":1,"type":"slots-migrate","request_id":"r","body":{}}`), 0)
+	n.raft.Apply([]byte(`{"format":1,"type":"slots-teleport","request_id":"r","body":{}}`), 0)
 	select {
 	case <-n.Failed():
 	case <-time.After(patience):
 		t.Fatal("the node goes on")
 	}
-	if !errors.Is(n.Err(), topology.ErrUnknownCommand) || !strings.Contains(n.Err().Error(), "slots-migrate") {
+	if !errors.Is(n.Err(), topology.ErrUnknownCommand) || !strings.Contains(n.Err().Error(), "slots-teleport") {
 		t.Errorf("error %v", n.Err())
 	}
 	if got := tableOf(t, n); got != want {

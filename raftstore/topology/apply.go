@@ -11,12 +11,15 @@ const (
 	MaxRequests = 512
 )
 
-// StateFormat is the version of State as it is written.
-const StateFormat = 1
+// StateFormat is the version of State as it is written. Format 1 had no jobs and
+// no moving slots; DecodeState reads it too.
+const StateFormat = 2
 
 // NewState returns the state before the first command.
 func NewState() *State {
-	return &State{Format: StateFormat, Groups: map[int]Group{}, Nodes: map[string]Node{}, Settings: Settings{}}
+	return &State{
+		Format: StateFormat, Groups: map[int]Group{}, Nodes: map[string]Node{}, Jobs: map[uint64]Job{}, Settings: Settings{},
+	}
 }
 
 // Apply returns the state after the command of the log entry with that index, and
@@ -40,7 +43,9 @@ func Apply(s *State, index uint64, c Command) (*State, Outcome) {
 		next = s.clone()
 	} else {
 		next.Epoch = index
-		next.History = appendBounded(next.History, Change{Epoch: index, At: c.At, Who: clip(c.Who), What: clip(c.Body.describe())}, MaxHistory)
+		if what := c.Body.describe(next); what != "" {
+			next.History = appendBounded(next.History, Change{Epoch: index, At: c.At, Who: clip(c.Who), What: clip(what)}, MaxHistory)
+		}
 	}
 	// Refusals are remembered too: of a command that was sent twice the second
 	// copy must not succeed after the first one was answered with an error.
@@ -80,13 +85,16 @@ func (s *State) outcomeOf(requestID string) (Outcome, bool) {
 }
 
 // clone copies what bodies may change in place: the slots and the maps. Slices
-// inside of groups, History and Requests are shared, and are replaced, never
-// written to.
+// inside of groups and jobs, History and Requests are shared, and are replaced,
+// never written to.
 func (s *State) clone() *State {
 	next := *s
 	next.Groups, next.Nodes, next.Settings = maps.Clone(s.Groups), maps.Clone(s.Nodes), maps.Clone(s.Settings)
 	if next.Groups == nil {
 		next.Groups = map[int]Group{}
+	}
+	if next.Jobs = maps.Clone(s.Jobs); next.Jobs == nil {
+		next.Jobs = map[uint64]Job{}
 	}
 	if next.Nodes == nil {
 		next.Nodes = map[string]Node{}

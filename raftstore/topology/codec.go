@@ -20,8 +20,8 @@ func (s *State) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// DecodeState reads what Encode wrote and checks the invariants. Every error is an
-// ErrUnknownState.
+// DecodeState reads what Encode wrote, in this format or an older one, and checks
+// the invariants. Every error is an ErrUnknownState.
 func DecodeState(data []byte) (*State, error) {
 	var head struct {
 		Format int `json:"format"`
@@ -29,15 +29,31 @@ func DecodeState(data []byte) (*State, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
 	}
-	if head.Format != StateFormat {
-		return nil, fmt.Errorf("%w: format %d, this version knows %d", ErrUnknownState, head.Format, StateFormat)
+	if head.Format < 1 || head.Format > StateFormat {
+		return nil, fmt.Errorf("%w: format %d, this version knows 1 to %d", ErrUnknownState, head.Format, StateFormat)
 	}
 	s := NewState()
 	if err := decodeStrict(data, s); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
+	}
+	if err := s.upgrade(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
 	}
 	if err := s.CheckInvariants(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
 	}
 	return s, nil
+}
+
+// upgrade turns what was read in an older format into the present one. Format 1
+// is the same without jobs.
+func (s *State) upgrade() error {
+	if s.Format == 1 && len(s.Jobs) > 0 {
+		return errors.New("format 1 has no jobs")
+	}
+	if s.Jobs == nil {
+		s.Jobs = map[uint64]Job{}
+	}
+	s.Format = StateFormat
+	return nil
 }

@@ -50,8 +50,9 @@ type Body interface {
 	// apply changes s, which is the caller's own copy, or refuses. On refusal s
 	// is thrown away.
 	apply(s *State, c Command, index uint64) *Error
-	// describe is the line of the history. It never holds a secret.
-	describe() string
+	// describe is the line of the history, "" for none; s is the state after the
+	// command. It never holds a secret.
+	describe(s *State) string
 }
 
 // wireCommand is Command as it is written.
@@ -131,6 +132,8 @@ var decoders = tableOf(
 	bodyOf[GroupAdd](), bodyOf[GroupDel](), bodyOf[GroupAuth](),
 	bodyOf[ServerAttach](), bodyOf[ServerDetach](), bodyOf[ServerUpdate](),
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),
+	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobReport](),
+	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
 )
 
 type bodyDecoder func(data []byte) (Body, error)

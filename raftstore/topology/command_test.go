@@ -12,12 +12,18 @@ func bodies() []Body {
 	node := Node{ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3", Zone: "z", Version: "1", Voter: true, JoinedAt: 5}
 	server := Server{Addr: "127.0.0.1:7001", Zone: "z", Version: "7.0.15", RunID: "aa", ReplID: "bb"}
 	auth := &Credentials{User: "u", Password: "p<&>\u2028\ufffd"}
+	moves := []SlotMove{{Start: 1, End: 2, From: 7, To: 8}}
 	return []Body{
 		ClusterInit{ClusterID: "c1", Node: node}, NodeJoin{Node: node}, NodeAnnounce{Node: node},
 		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true},
 		GroupAdd{ID: 1, Servers: []Server{server}, Auth: auth}, GroupDel{ID: 1}, GroupAuth{Group: 1, Auth: auth},
-		ServerAttach{Group: 1, Server: server}, ServerDetach{Group: 1, Addr: "127.0.0.1:7001"}, ServerUpdate{Group: 1, Server: server},
+		ServerAttach{Group: 1, Server: server}, ServerDetach{Group: 1, Addr: "127.0.0.1:7001", Force: true}, ServerUpdate{Group: 1, Server: server},
 		SlotsAssign{Ranges: []SlotRange{{Start: 1, End: 2, Group: 1}}}, SettingSet{Name: "timeout", Value: "5s"},
+		JobCreate{Kind: JobMigrate, Moves: moves, Options: JobOptions{KeysPerSecond: 1, BytesPerSecond: 2, Consent: true}},
+		JobSetState{ID: 3, State: JobPaused, Reason: "asked to"},
+		JobReport{ID: 3, Progress: JobProgress{SlotsTotal: 1, SlotsDone: 1, Keys: 2, Bytes: 3, KeysPerSecond: 0.1, ETA: -1, At: 4}, Reason: "slow"},
+		SlotsHold{Job: 3, Moves: moves}, SlotsMigrate{Job: 3, Epoch: 4}, SlotsRelease{Job: 3, Epoch: 4},
+		SlotsDone{Job: 3, Epoch: 4}, SlotsCleaned{Job: 3, Epoch: 4},
 	}
 }
 
@@ -42,15 +48,16 @@ func TestCommandRoundTrip(t *testing.T) {
 }
 
 func TestCommandNeverShowsSecrets(t *testing.T) {
+	s := initialised(t)
 	for _, body := range []Body{
 		GroupAdd{ID: 1, Servers: []Server{{Addr: "127.0.0.1:1"}}, Auth: &Credentials{User: "u", Password: "hush"}},
 		GroupAuth{Group: 1, Auth: &Credentials{Password: "hush"}},
 		SettingSet{Name: "backend-password", Value: "hush"},
 		SettingSet{Name: "backend-password", Value: strings.Repeat("hush", 1000)},
 	} {
-		_, outcome := Apply(initialised(t), 2, Command{Body: body})
-		if strings.Contains(body.describe()+outcome.Message+outcome.Hint, "hush") {
-			t.Errorf("%s: %q %q", body.word(), body.describe(), outcome.Message)
+		_, outcome := Apply(s, 2, Command{Body: body})
+		if strings.Contains(body.describe(s)+outcome.Message+outcome.Hint, "hush") {
+			t.Errorf("%s: %q %q", body.word(), body.describe(s), outcome.Message)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,7 +23,7 @@ type GroupAdd struct {
 
 func (b GroupAdd) word() string { return "group-add" }
 
-func (b GroupAdd) describe() string {
+func (b GroupAdd) describe(*State) string {
 	addrs := make([]string, len(b.Servers))
 	for i, server := range b.Servers {
 		addrs[i] = server.Addr
@@ -61,14 +62,20 @@ type GroupDel struct {
 
 func (b GroupDel) word() string { return "group-del" }
 
-func (b GroupDel) describe() string { return fmt.Sprintf("group %d deleted", b.ID) }
+func (b GroupDel) describe(*State) string { return fmt.Sprintf("group %d deleted", b.ID) }
 
 func (b GroupDel) apply(s *State, c Command, _ uint64) *Error {
 	if _, err := s.group(b.ID, c); err != nil {
 		return err
 	}
+	for _, id := range slices.Sorted(maps.Keys(s.Jobs)) {
+		if j := s.Jobs[id]; !j.State.Finished() && j.names(b.ID) {
+			return refuse(CodeBusy, "group %d is in job %d", b.ID, id).hint("CODIS.JOB %d shows it; wait for its end, or CODIS.JOB %d CANCEL", id, id)
+		}
+	}
 	if owned := s.slotsOf(b.ID); owned > 0 {
-		return refuse(CodeBusy, "group %d has %d slots", b.ID, owned).hint("move them to another group first")
+		return refuse(CodeBusy, "group %d has %d slots", b.ID, owned).
+			hint("CODIS.REBALANCE WEIGHT %d 0 moves them to the other groups, CODIS.MIGRATE start end gid moves a range", b.ID)
 	}
 	delete(s.Groups, b.ID)
 	return nil
@@ -83,7 +90,7 @@ type GroupAuth struct {
 
 func (b GroupAuth) word() string { return "group-auth" }
 
-func (b GroupAuth) describe() string {
+func (b GroupAuth) describe(*State) string {
 	switch {
 	case b.Auth == nil:
 		return fmt.Sprintf("group %d: credentials taken from the settings", b.Group)
@@ -114,7 +121,7 @@ type ServerAttach struct {
 
 func (b ServerAttach) word() string { return "server-attach" }
 
-func (b ServerAttach) describe() string {
+func (b ServerAttach) describe(*State) string {
 	return fmt.Sprintf("group %d: server %s attached", b.Group, b.Server.Addr)
 }
 
@@ -142,11 +149,14 @@ func (b ServerAttach) apply(s *State, c Command, index uint64) *Error {
 type ServerDetach struct {
 	Group int    `json:"group"`
 	Addr  string `json:"addr"`
+	// Force detaches it although slots of the group are on their way: the move counts
+	// on its replicas, but one that is gone for good would keep it from its end.
+	Force bool `json:"force,omitempty"`
 }
 
 func (b ServerDetach) word() string { return "server-detach" }
 
-func (b ServerDetach) describe() string {
+func (b ServerDetach) describe(*State) string {
 	return fmt.Sprintf("group %d: server %s detached", b.Group, b.Addr)
 }
 
@@ -158,6 +168,10 @@ func (b ServerDetach) apply(s *State, c Command, index uint64) *Error {
 	if group.Master == b.Addr {
 		return refuse(CodeBusy, "server %s is the master of group %d", b.Addr, group.ID).
 			hint("CODIS.GROUP DEL %d deletes a group that owns no slot", group.ID)
+	}
+	if job, moving := s.underWay(group.ID); moving && !b.Force {
+		return refuse(CodeBusy, "job %d moves slots of group %d", job, group.ID).
+			hint("wait for its end, or CODIS.JOB %d CANCEL; CODIS.GROUP DETACH %d %s FORCE if that server is gone for good", job, group.ID, b.Addr)
 	}
 	group.Servers = slices.Delete(slices.Clone(group.Servers), at, at+1)
 	group.Epoch = index
@@ -174,7 +188,7 @@ type ServerUpdate struct {
 
 func (b ServerUpdate) word() string { return "server-update" }
 
-func (b ServerUpdate) describe() string {
+func (b ServerUpdate) describe(*State) string {
 	text := fmt.Sprintf("group %d: server %s is version %s, run %s", b.Group, b.Server.Addr, b.Server.Version, b.Server.RunID)
 	if b.Server.Zone != "" {
 		text += ", zone " + b.Server.Zone

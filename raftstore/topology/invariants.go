@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // CheckInvariants returns what is wrong with a state, all of it. Apply keeps every
@@ -14,34 +15,55 @@ func (s *State) CheckInvariants() error {
 	if s.Format != StateFormat {
 		bad("state format %d, this version knows %d", s.Format, StateFormat)
 	}
-	if s.ClusterID == "" && (s.Epoch != 0 || len(s.Nodes)+len(s.Groups)+len(s.Settings) > 0) {
+	if s.ClusterID == "" && (s.Epoch != 0 || len(s.Nodes)+len(s.Groups)+len(s.Jobs)+len(s.Settings) > 0) {
 		bad("a cluster without an ID has contents")
+	}
+	// The rest counts on ranges that are ranges.
+	if s.checkRanges(bad); len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	s.checkSlots(bad)
 	s.checkGroups(bad)
+	s.checkJobs(bad)
 	s.checkNodes(bad)
 	for name, value := range s.Settings {
 		if err := CheckSetting(name, value); err != nil {
 			bad("setting %s: %w", name, err)
 		}
 	}
+	if err := s.Settings.checkTogether(); err != nil {
+		bad("settings: %w", err)
+	}
 	s.checkMemory(bad)
 	return errors.Join(errs...)
 }
 
-// checkSlots: a slot has an owner exactly when it is not unassigned, and the
-// groups that it names exist.
+// checkSlots: a slot has an owner exactly when it is not unassigned, the groups
+// that it names exist, and a slot that moves is in a batch at the same step.
 func (s *State) checkSlots(bad func(string, ...any)) {
 	for i, slot := range s.Slots {
-		_, ok := s.Groups[slot.Group]
-		switch {
-		case slot.Phase == PhaseUnassigned && slot != (Slot{}):
-			bad("slot %d is unassigned but has group %d, target %d", i, slot.Group, slot.Target)
-		case slot.Phase == PhaseServing && !ok:
-			bad("slot %d is served by group %d, which does not exist", i, slot.Group)
-		case slot.Phase == PhaseServing && slot.Target != 0:
-			bad("slot %d is being served but has target %d", i, slot.Target)
-		case slot.Phase > PhaseServing:
+		if slot.Phase == PhaseUnassigned {
+			if slot != (Slot{}) {
+				bad("slot %d is unassigned but has group %d, target %d", i, slot.Group, slot.Target)
+			}
+			continue
+		}
+		if _, ok := s.Groups[slot.Group]; !ok {
+			bad("slot %d is at group %d, which does not exist", i, slot.Group)
+		}
+		switch slot.Phase {
+		case PhaseServing:
+			if slot != (Slot{Phase: PhaseServing, Group: slot.Group}) {
+				bad("slot %d is being served but has target %d, epoch %d, job %d", i, slot.Target, slot.Epoch, slot.Job)
+			}
+		case PhaseHolding, PhaseMigrating:
+			if _, ok := s.Groups[slot.Target]; !ok || slot.Target == slot.Group {
+				bad("slot %d goes from group %d to group %d", i, slot.Group, slot.Target)
+			}
+			if batch, ok := s.Jobs[slot.Job].Batch(slot.Epoch); !ok || !slices.Contains(batch.Slots(), i) {
+				bad("slot %d is %s, but batch %d of job %d does not have it", i, slot.Phase, slot.Epoch, slot.Job)
+			}
+		default:
 			bad("slot %d has an unknown phase %d", i, slot.Phase)
 		}
 	}

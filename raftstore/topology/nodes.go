@@ -13,7 +13,7 @@ type ClusterInit struct {
 
 func (b ClusterInit) word() string { return "cluster-init" }
 
-func (b ClusterInit) describe() string {
+func (b ClusterInit) describe(*State) string {
 	return fmt.Sprintf("cluster %s started by node %s", b.ClusterID, b.Node.ID)
 }
 
@@ -45,7 +45,7 @@ type NodeJoin struct {
 
 func (b NodeJoin) word() string { return "node-join" }
 
-func (b NodeJoin) describe() string {
+func (b NodeJoin) describe(*State) string {
 	return fmt.Sprintf("node %s joined at %s", b.Node.ID, b.Node.Addr)
 }
 
@@ -73,7 +73,7 @@ type NodeAnnounce struct {
 
 func (b NodeAnnounce) word() string { return "node-announce" }
 
-func (b NodeAnnounce) describe() string {
+func (b NodeAnnounce) describe(*State) string {
 	return fmt.Sprintf("node %s is at %s, peers at %s, version %s", b.Node.ID, b.Node.Addr, b.Node.PeerAddr, b.Node.Version)
 }
 
@@ -101,7 +101,7 @@ type NodeRemove struct {
 
 func (b NodeRemove) word() string { return "node-remove" }
 
-func (b NodeRemove) describe() string { return "node " + b.ID + " removed" }
+func (b NodeRemove) describe(*State) string { return "node " + b.ID + " removed" }
 
 func (b NodeRemove) apply(s *State, _ Command, _ uint64) *Error {
 	node, ok := s.Nodes[b.ID]
@@ -124,7 +124,7 @@ type NodeSetVoter struct {
 
 func (b NodeSetVoter) word() string { return "node-set-voter" }
 
-func (b NodeSetVoter) describe() string {
+func (b NodeSetVoter) describe(*State) string {
 	if b.Voter {
 		return "node " + b.ID + " became a voter"
 	}

@@ -10,10 +10,11 @@ const (
 	CodeOK Code = ""
 	// CodeBadArg: an argument can never be right.
 	CodeBadArg Code = "BADARG"
-	// CodeNoGroup, CodeNoServer and CodeNoNode: what the command names is not there.
+	// CodeNoGroup, CodeNoServer, CodeNoNode and CodeNoJob: what the command names is not there.
 	CodeNoGroup  Code = "NOGROUP"
 	CodeNoServer Code = "NOSERVER"
 	CodeNoNode   Code = "NONODE"
+	CodeNoJob    Code = "NOJOB"
 	// CodeExists: what the command would make is there already.
 	CodeExists Code = "EXISTS"
 	// CodeBusy: what the command would change is in use.

@@ -5,6 +5,8 @@ import "fmt"
 // Phase says what is happening to a slot.
 //
 //	PhaseUnassigned --SlotsAssign--> PhaseServing
+//	PhaseServing --SlotsHold--> PhaseHolding --SlotsMigrate--> PhaseMigrating --SlotsDone--> PhaseServing (at Target)
+//	                            PhaseHolding --SlotsRelease--> PhaseServing (at Group)
 type Phase uint8
 
 const (
@@ -12,9 +14,17 @@ const (
 	PhaseUnassigned Phase = iota
 	// PhaseServing: the slot's group answers.
 	PhaseServing
+	// PhaseHolding: the slot's keys are at Group and will go to Target; nodes let
+	// requests wait, so that no node writes at Group any more when the hold ends.
+	PhaseHolding
+	// PhaseMigrating: keys go from Group to Target; each key is read and written at
+	// Target only, and is fetched there first. Fenced with the slot's Epoch.
+	PhaseMigrating
 )
 
-var phaseNames = [...]string{PhaseUnassigned: "unassigned", PhaseServing: "serving"}
+var phaseNames = [...]string{
+	PhaseUnassigned: "unassigned", PhaseServing: "serving", PhaseHolding: "holding", PhaseMigrating: "migrating",
+}
 
 // String returns the word that CODIS.SLOTS and snapshots use.
 func (p Phase) String() string {

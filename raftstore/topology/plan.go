@@ -43,8 +43,10 @@ func PlanAssignAuto(s *State) ([]SlotRange, error) {
 // would own the fewest gets the next one, the first of them where they are equal.
 func (s *State) fill(groups []int, free int) []int {
 	owned, quota := make([]int, len(groups)), make([]int, len(groups))
-	for i, id := range groups {
-		owned[i] = s.slotsOf(id)
+	for _, id := range s.destinations() {
+		if at, ok := slices.BinarySearch(groups, id); ok {
+			owned[at]++
+		}
 	}
 	for ; free > 0; free-- {
 		least := 0

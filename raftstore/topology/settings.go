@@ -65,10 +65,36 @@ var definitions = []Setting{
 		Help: "a client whose unfinished request is more is closed"},
 	{Name: "dump-restore", Kind: KindBool, Default: "no", Help: "whether clients may use DUMP and RESTORE"},
 	{Name: "flush-commands", Kind: KindBool, Default: "yes", Help: "whether clients may use FLUSHALL and FLUSHDB"},
+	{Name: "hold-deadline", Kind: KindDuration, Default: "2s", Min: int64(10 * time.Millisecond), Max: int64(time.Minute),
+		Help: "how long a request may wait for slots that are held; then it gets -TRYAGAIN"},
+	{Name: "hold-max-bytes", Kind: KindBytes, Default: "64mb", Min: 0, Max: tib,
+		Help: "bytes of requests that one node lets wait for held slots; further ones get -TRYAGAIN"},
+	{Name: "hold-max-requests", Kind: KindInt, Default: "10000", Min: 0, Max: 1 << 24,
+		Help: "requests that one node lets wait for held slots; further ones get -TRYAGAIN"},
+	{Name: "lease", Kind: KindDuration, Default: "5s", Min: int64(100 * time.Millisecond), Max: int64(10 * time.Minute),
+		Help: "how long a node serves without word from the leader"},
+	{Name: "lease-renew", Kind: KindDuration, Default: "1s", Min: int64(10 * time.Millisecond), Max: int64(time.Minute),
+		Help: "how often a node renews its lease; at most half of it"},
 	{Name: "max-args", Kind: KindInt, Default: "1048576", Min: 64, Max: 1 << 30, Help: "arguments of one request"},
 	{Name: "maxclients", Kind: KindInt, Default: "10000", Min: 1, Max: 1 << 24, Help: "clients of one node"},
+	{Name: "migrate-batch-bytes", Kind: KindBytes, Default: "1mb", Min: 1 << 10, Max: gib,
+		Help: "bytes that the mover reads ahead before it writes them"},
+	{Name: "migrate-batch-keys", Kind: KindInt, Default: "300", Min: 1, Max: 1 << 20,
+		Help: "keys that the mover moves at a time"},
+	{Name: "migrate-batch-slots", Kind: KindInt, Default: "16", Min: 1, Max: SlotCount,
+		Help: "slots that one pair of groups has under way at a time"},
+	{Name: "migrate-bytes-per-second", Kind: KindBytes, Default: "0", Min: 0, Max: tib,
+		Help: "bytes that a job moves a second; 0: as fast as the servers take it"},
+	{Name: "migrate-keys-per-second", Kind: KindInt, Default: "0", Min: 0, Max: 1 << 30,
+		Help: "keys that a job moves a second; 0: as fast as the servers take it"},
+	{Name: "migrate-parallel", Kind: KindInt, Default: "1", Min: 1, Max: 1024,
+		Help: "pairs of groups, moving slots at a time, that one group may be in"},
+	{Name: "move-cache", Kind: KindInt, Default: "65536", Min: 0, Max: 1 << 24,
+		Help: "keys of moving slots that an event loop remembers as moved"},
 	{Name: "node-memory-limit", Kind: KindBytes, Default: "0", Min: 0, Max: 1 << 50,
 		Help: "bytes that one node may buffer for all clients together; 0: no limit"},
+	{Name: "on-quorum-loss", Kind: KindChoice, Default: "stop", Choices: []string{"stop", "reads", "serve"},
+		Help: "what a node does without a lease: refuse keyed commands, answer reads, or go on, which blocks moves while a node is silent"},
 	{Name: "proto-inline-max-size", Kind: KindBytes, Default: "64kb", Min: 1 << 10, Max: gib, Help: "size of an inline request"},
 	{Name: "proto-max-bulk-len", Kind: KindBytes, Default: "512mb", Min: mib, Max: tib, Help: "size of one argument"},
 	{Name: "read-from", Kind: KindChoice, Default: "master", Choices: []string{"master", "replica", "nearest"},
@@ -246,7 +272,7 @@ type SettingSet struct {
 
 func (b SettingSet) word() string { return "setting-set" }
 
-func (b SettingSet) describe() string {
+func (b SettingSet) describe(*State) string {
 	if d, _ := FindSetting(b.Name); d.Secret {
 		if b.Value == "" {
 			return "setting " + b.Name + " cleared"
@@ -262,8 +288,18 @@ func (b SettingSet) apply(s *State, _ Command, _ uint64) *Error {
 	}
 	if d, _ := FindSetting(b.Name); d.Default == b.Value {
 		delete(s.Settings, b.Name)
-		return nil
+	} else {
+		s.Settings[b.Name] = b.Value
 	}
-	s.Settings[b.Name] = b.Value
+	return s.Settings.checkTogether()
+}
+
+// checkTogether says which settings contradict each other: a lease that is not
+// renewed twice in its time would end with the first answer that is late.
+func (s Settings) checkTogether() *Error {
+	if lease, renew := s.Duration("lease"), s.Duration("lease-renew"); renew > lease/2 {
+		return refuse(CodeBadArg, "lease-renew %s must be at most half of lease %s", renew, lease).
+			hint("to lower both, set lease-renew first; to raise both, lease")
+	}
 	return nil
 }

@@ -19,7 +19,7 @@ type SlotsAssign struct {
 
 func (b SlotsAssign) word() string { return "slots-assign" }
 
-func (b SlotsAssign) describe() string {
+func (b SlotsAssign) describe(*State) string {
 	text := "slots assigned:"
 	for i, r := range b.Ranges {
 		if i == 8 {
@@ -35,8 +35,8 @@ func (b SlotsAssign) apply(s *State, c Command, _ uint64) *Error {
 		return refuse(CodeBadArg, "there must be 1 to %d ranges of slots, not %d", SlotCount, len(b.Ranges))
 	}
 	for _, r := range b.Ranges {
-		if r.Start < 0 || r.End >= SlotCount || r.Start > r.End {
-			return refuse(CodeBadArg, "slots %d-%d are not a range between 0 and %d", r.Start, r.End, SlotCount-1)
+		if err := checkSlotRange(r.Start, r.End); err != nil {
+			return err
 		}
 		if _, err := s.group(r.Group, c); err != nil {
 			return err
@@ -59,8 +59,9 @@ type SlotRow struct {
 	// Group is 0 and Master empty while the slots are unassigned.
 	Group  int
 	Master string
-	// Target is 0 unless the slots move.
+	// Target and Job are 0 unless the slots move.
 	Target int
+	Job    uint64
 }
 
 // Ranges returns the rows of the whole table, in slot order, without gaps.
@@ -72,7 +73,7 @@ func (s *State) Ranges() []SlotRow {
 			continue
 		}
 		rows = append(rows, SlotRow{
-			Start: i, End: i, Phase: slot.Phase, Group: slot.Group, Master: s.Groups[slot.Group].Master, Target: slot.Target,
+			Start: i, End: i, Phase: slot.Phase, Group: slot.Group, Master: s.Groups[slot.Group].Master, Target: slot.Target, Job: slot.Job,
 		})
 	}
 	return rows

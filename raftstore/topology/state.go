@@ -1,5 +1,5 @@
 // Package topology is the pure core of the replicated state: slots, groups,
-// servers, nodes and settings, the commands that change them, and Apply, which
+// servers, nodes, jobs and settings, the commands that change them, and Apply, which
 // turns a state and a command into the next state. It has no I/O, no clock, no
 // random source and no goroutine; raftstore drives it, everyone else reads its
 // values. A State that has been published is never modified: Apply copies what
@@ -22,6 +22,8 @@ type State struct {
 	// Groups and Nodes are keyed by their IDs.
 	Groups map[int]Group   `json:"groups"`
 	Nodes  map[string]Node `json:"nodes"`
+	// Jobs has the unfinished ones and the last MaxFinishedJobs others, by ID.
+	Jobs map[uint64]Job `json:"jobs"`
 	// Settings holds only what differs from the defaults in the settings table.
 	Settings Settings `json:"settings"`
 	// History is bounded, oldest change first.
@@ -39,6 +41,11 @@ type Slot struct {
 	Group int `json:"group"`
 	// Target is the group that the slot moves to; 0 when it does not move.
 	Target int `json:"target,omitempty"`
+	// Epoch is the Raft index of the SlotsHold entry, which every step and every
+	// script of this move is fenced with, and Job is the job; both are 0 when the
+	// slot does not move.
+	Epoch uint64 `json:"epoch,omitempty"`
+	Job   uint64 `json:"job,omitempty"`
 }
 
 // Group is a master redis-server and its replicas.

@@ -24,8 +24,8 @@ func TestDecodeStateRefuses(t *testing.T) {
 	good := mustEncode(t, initialised(t))
 	for name, text := range map[string]string{
 		"nothing":        "",
-		"a newer format": strings.Replace(good, `"format":1`, `"format":2`, 1),
-		"a field more":   strings.Replace(good, `{`, `{"jobs":{},`, 1),
+		"a newer format": strings.Replace(good, `"format":2`, `"format":3`, 1),
+		"a field more":   strings.Replace(good, `{`, `{"plans":{},`, 1),
 		"a newer phase":  strings.Replace(good, `"serving"`, `"moving"`, 1),
 		"a broken table": strings.Replace(good, `"group":7`, `"group":8`, 1),
 		"cut short":      good[:len(good)/2],
@@ -128,7 +128,7 @@ func TestCheckInvariantsFinds(t *testing.T) {
 		"unknown setting":    func(s *State) { s.Settings["speed"] = "11" },
 		"history of later":   func(s *State) { s.History = []Change{{Epoch: 99}} },
 		"no cluster":         func(s *State) { s.ClusterID = "" },
-		"another format":     func(s *State) { s.Format = 2 },
+		"another format":     func(s *State) { s.Format = 1 },
 		"one request twice":  func(s *State) { s.Requests = []Outcome{{RequestID: "r"}, {RequestID: "r"}} },
 	} {
 		s := initialised(t).clone()
