@@ -34,6 +34,10 @@ type fsm struct {
 	state   *topology.State
 	applied uint64
 
+	// servers are the IDs of the last committed configuration of Raft; nil while none
+	// is known. Raft itself tells only of the latest one, which may be taken back.
+	servers atomic.Pointer[[]string]
+
 	stopped atomic.Pointer[error]
 	failed  chan struct{}
 }
@@ -76,6 +80,10 @@ func (f *fsm) apply(entry *raft.Log) any {
 	}
 	if entry.Type != raft.LogCommand {
 		// Raft's own configuration: nothing of the table, but an entry all the same.
+		if entry.Type == raft.LogConfiguration {
+			// Raft has decoded it before, in the same way, so it can't panic here.
+			f.setServers(serverIDs(raft.DecodeConfiguration(entry.Data)))
+		}
 		f.applied = entry.Index
 		return nil
 	}
@@ -89,6 +97,23 @@ func (f *fsm) apply(entry *raft.Log) any {
 	f.state, outcome = topology.Apply(f.state, entry.Index, c)
 	f.applied = entry.Index
 	return applied{Index: entry.Index, Outcome: outcome}
+}
+
+func (f *fsm) setServers(ids []string) { f.servers.Store(&ids) }
+
+func (f *fsm) knownServers() []string {
+	if ids := f.servers.Load(); ids != nil {
+		return *ids
+	}
+	return nil
+}
+
+func serverIDs(c raft.Configuration) []string {
+	ids := make([]string, len(c.Servers))
+	for i, server := range c.Servers {
+		ids[i] = string(server.ID)
+	}
+	return ids
 }
 
 func (f *fsm) stop(err error) {
@@ -112,6 +137,7 @@ func (f *fsm) publish() {
 type snapshot struct {
 	Format  int             `json:"format"`
 	Applied uint64          `json:"applied"`
+	Servers []string        `json:"servers,omitempty"` // see fsm.servers
 	State   json.RawMessage `json:"state"`
 }
 
@@ -120,7 +146,7 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	return &pendingSnapshot{state: f.state, applied: f.applied}, nil
+	return &pendingSnapshot{state: f.state, applied: f.applied, servers: f.knownServers()}, nil
 }
 
 // Restore implements raft.FSM.
@@ -129,41 +155,45 @@ func (f *fsm) Restore(source io.ReadCloser) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	state, applied, err := readSnapshot(source)
+	state, s, err := readSnapshot(source)
 	if err != nil {
 		if errors.Is(err, topology.ErrUnknownState) {
 			f.stop(err)
 		}
 		return err
 	}
-	f.state, f.applied = state, applied
+	f.state, f.applied = state, s.Applied
+	if len(s.Servers) > 0 {
+		f.setServers(s.Servers)
+	}
 	f.publish()
 	return nil
 }
 
-func readSnapshot(source io.Reader) (*topology.State, uint64, error) {
+func readSnapshot(source io.Reader) (*topology.State, snapshot, error) {
 	data, err := io.ReadAll(io.LimitReader(source, maxSnapshot+1))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read snapshot: %w", err)
+		return nil, snapshot{}, fmt.Errorf("read snapshot: %w", err)
 	}
 	var s snapshot
 	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, 0, fmt.Errorf("read snapshot of %d bytes: %w: %w", len(data), topology.ErrUnknownState, err)
+		return nil, snapshot{}, fmt.Errorf("read snapshot of %d bytes: %w: %w", len(data), topology.ErrUnknownState, err)
 	}
 	if s.Format != snapshotFormat {
-		return nil, 0, fmt.Errorf("read snapshot: %w: format %d, this version knows %d", topology.ErrUnknownState, s.Format, snapshotFormat)
+		return nil, snapshot{}, fmt.Errorf("read snapshot: %w: format %d, this version knows %d", topology.ErrUnknownState, s.Format, snapshotFormat)
 	}
 	state, err := topology.DecodeState(s.State)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read snapshot: %w", err)
+		return nil, snapshot{}, fmt.Errorf("read snapshot: %w", err)
 	}
-	return state, s.Applied, nil
+	return state, s, nil
 }
 
 // pendingSnapshot is written by a goroutine of Raft while the FSM goes on.
 type pendingSnapshot struct {
 	state   *topology.State
 	applied uint64
+	servers []string
 }
 
 // Persist implements raft.FSMSnapshot.
@@ -180,7 +210,7 @@ func (p *pendingSnapshot) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(w).Encode(snapshot{Format: snapshotFormat, Applied: p.applied, State: state})
+	return json.NewEncoder(w).Encode(snapshot{Format: snapshotFormat, Applied: p.applied, Servers: p.servers, State: state})
 }
 
 // Release implements raft.FSMSnapshot.

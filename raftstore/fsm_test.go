@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func begin(tb testing.TB) []byte {
 func TestFSMBatch(t *testing.T) {
 	f := newTestFSM(t)
 	answers := f.ApplyBatch([]*raft.Log{
-		{Index: 2, Type: raft.LogConfiguration, Data: []byte("not ours")},
+		{Index: 2, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "n1"}, {ID: "n2"}}})},
 		{Index: 3, Type: raft.LogCommand, Data: begin(t)},
 		{Index: 4, Type: raft.LogCommand, Data: encode(t, topology.GroupDel{ID: 1})},
 		{Index: 5, Type: raft.LogCommand, Data: encode(t, setting(7))},
@@ -52,6 +53,9 @@ func TestFSMBatch(t *testing.T) {
 		if i > 0 && answers[i].(applied).Outcome.Code != want {
 			t.Errorf("answer %d: %+v, want code %q", i, answers[i], want)
 		}
+	}
+	if got := f.knownServers(); !slices.Equal(got, []string{"n1", "n2"}) {
+		t.Errorf("servers %v", got)
 	}
 	if f.table.applied.Load() != 5 || f.table.state.Load().Epoch != 5 {
 		t.Errorf("applied %d, epoch %d", f.table.applied.Load(), f.table.state.Load().Epoch)
@@ -121,6 +125,7 @@ func TestFSMSnapshot(t *testing.T) {
 	f := newTestFSM(t)
 	f.Apply(&raft.Log{Index: 1, Type: raft.LogCommand, Data: begin(t)})
 	f.Apply(&raft.Log{Index: 2, Type: raft.LogCommand, Data: encode(t, topology.GroupDel{ID: 1})})
+	f.setServers([]string{"n1"})
 	snap, err := f.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +139,7 @@ func TestFSMSnapshot(t *testing.T) {
 	if err := restored.Restore(io.NopCloser(bytes.NewReader(out.Bytes()))); err != nil {
 		t.Fatal(err)
 	}
-	if restored.applied != 2 || restored.state.Epoch != 1 || restored.table.state.Load().ClusterID != "c1" {
+	if !slices.Equal(restored.knownServers(), []string{"n1"}) || restored.applied != 2 || restored.state.Epoch != 1 || restored.table.state.Load().ClusterID != "c1" {
 		t.Errorf("applied %d, state %+v", restored.applied, restored.state)
 	}
 	for name, text := range map[string]string{
@@ -168,4 +173,25 @@ func FuzzFSM(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestGone: only a committed configuration counts, and none is known at first.
+func TestGone(t *testing.T) {
+	s := &Store{fsm: newTestFSM(t)}
+	if s.gone("n2") {
+		t.Error("gone before any configuration is known")
+	}
+	commit := func(index uint64, ids ...raft.ServerID) {
+		var c raft.Configuration
+		for _, id := range ids {
+			c.Servers = append(c.Servers, raft.Server{ID: id})
+		}
+		s.fsm.Apply(&raft.Log{Index: index, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(c)})
+	}
+	if commit(1, "n1", "n2"); s.gone("n2") {
+		t.Error("gone while it is a server")
+	}
+	if commit(2, "n1"); !s.gone("n2") || s.gone("n1") {
+		t.Error("not gone after its removal was committed")
+	}
 }

@@ -115,7 +115,7 @@ func (s *Store) reconcile(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		if err := s.make(ctx, change, future.Index()); err != nil {
+		if err := s.make(ctx, change); err != nil {
 			return fmt.Errorf("%s: %w", change, err)
 		}
 		s.log.Info("membership changed", "change", change.String())
@@ -123,19 +123,19 @@ func (s *Store) reconcile(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// make carries one change out. The index is that of the configuration that the
-// change was decided from: Raft refuses it when there is another one by now.
-func (s *Store) make(ctx context.Context, c change, index uint64) error {
+// make carries one change out. Nobody else changes Raft's configuration, and Raft
+// itself takes one change at a time.
+func (s *Store) make(ctx context.Context, c change) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProposeTimeout)
 	defer cancel()
 	id, addr := raft.ServerID(c.id), raft.ServerAddress(c.id)
 	switch c.verb {
 	case addServer:
-		return s.await(ctx, s.raft.AddNonvoter(id, addr, index, 0))
+		return s.await(ctx, s.raft.AddNonvoter(id, addr, 0, 0))
 	case removeServer:
-		return s.await(ctx, s.raft.RemoveServer(id, index, 0))
+		return s.await(ctx, s.raft.RemoveServer(id, 0, 0))
 	case promote:
-		return s.await(ctx, s.raft.AddVoter(id, addr, index, 0))
+		return s.await(ctx, s.raft.AddVoter(id, addr, 0, 0))
 	case recordVoter, recordLearner:
 		return s.settle(ctx, topology.NodeSetVoter{ID: c.id, Voter: c.verb == recordVoter})
 	}

@@ -130,9 +130,9 @@ func (s *Store) Err() error {
 func (s *Store) fail(err error) {
 	s.failOnce.Do(func() {
 		s.failure = err
+		s.cancel(err) // first: whoever hears of the failure finds the store stopped
 		close(s.failed)
 		s.log.Error("this node has stopped taking part in the cluster", "error", err)
-		s.cancel(err)
 		future := s.stopRaft()
 		// Waited for, because that also closes the transport: peers are refused then,
 		// instead of waiting for answers.
@@ -241,13 +241,11 @@ func (s *Store) lookForSelf() (again bool) {
 	return false
 }
 
-// gone says whether Raft's configuration is without a node for certain. The latest
-// one may still be taken back until it is committed, that is, applied here: a
-// leader that removes itself must not stop before the others have it.
+// gone says whether Raft's committed configuration is without a node. Not the latest
+// one: a leader that removes itself must not stop before the others have it.
 func (s *Store) gone(id string) bool {
-	future := s.raft.GetConfiguration()
-	return future.Error() == nil && s.table.applied.Load() >= future.Index() &&
-		!slices.ContainsFunc(future.Configuration().Servers, func(server raft.Server) bool { return server.ID == raft.ServerID(id) })
+	servers := s.fsm.knownServers()
+	return len(servers) > 0 && !slices.Contains(servers, id)
 }
 
 // leaveForGood is what a node does once neither the table nor Raft has it.
