@@ -300,6 +300,37 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
+// TestHalfClosedBehindASlowReply: so many replies wait for a slow one that the rest
+// of the pipeline is not taken; the client's end does not lose it.
+func TestHalfClosedBehindASlowReply(t *testing.T) {
+	t.Parallel()
+	r, servers := newCluster(t, 1, Config{})
+	w := dialWire(t, r)
+	s := new(script)
+	s.add("$-1\r\n", "GET", "slow")
+	text := strings.Repeat("x", 1000)
+	for range 1200 { // more than outputHighWater
+		s.add(bulk(text), "ECHO", text)
+	}
+	for i := range 100 {
+		s.add(bulk(strconv.Itoa(i)), "PING", strconv.Itoa(i))
+	}
+	servers[0].Pause(t)
+	if _, err := w.conn.Write(s.send); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "all that may wait waits", patience, func() bool { return buffered(r) > outputHighWater })
+	servers[0].Continue(t)
+	got, err := io.ReadAll(w.r)
+	if err != nil || len(got) > len(s.want) {
+		t.Errorf("%d bytes instead of %d, %v", len(got), len(s.want), err)
+	}
+	s.compare(t, got, err)
+}
+
 // TestDisconnectWithRequestsUnderWay: clients go away while servers owe them
 // replies; the replies of others are not harmed and nothing is kept.
 func TestDisconnectWithRequestsUnderWay(t *testing.T) {

@@ -405,9 +405,11 @@ func (s *session) Ended() {
 }
 
 // finished says whether nothing is left to do: the session closes, or its client
-// has ended, and all that could be answered is.
+// has ended, and all that could be answered is. Bytes that wait without a scanner
+// are requests that are still to be taken, with one they are half a frame.
 func (s *session) finished() bool {
-	return s.head == nil && (s.pause&pauseClosing != 0 || s.ended && s.pause == 0)
+	return s.head == nil && (s.pause&pauseClosing != 0 ||
+		s.ended && s.pause == 0 && (s.inPos == len(s.in) || s.scan != nil))
 }
 
 // discard closes the client at once; what it did not take is lost.
