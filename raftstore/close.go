@@ -11,13 +11,15 @@ import (
 
 // Close hands leadership over, if this node leads, and stops. It returns when all
 // goroutines of the store have ended, or the context has; it may be called more
-// than once. The node stays a member of its cluster.
+// than once. What serves under the lease has to be stopped before: Close gives the
+// lease back. The node stays a member of its cluster.
 func (s *Store) Close(ctx context.Context) error {
 	if s.IsLeader() && s.Err() == nil {
 		if err := s.handOver(ctx, ""); err != nil && !errors.Is(err, errNobodyElse) {
 			s.log.Warn("leadership was not handed over; the others will elect a leader after a moment", "error", err)
 		}
 	}
+	s.giveBack(ctx)
 	return s.stop(ctx)
 }
 

@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,6 +61,19 @@ type Config struct {
 	// that is a little behind needs no snapshot.
 	SnapshotThreshold, TrailingLogs uint64
 	SnapshotInterval                time.Duration
+
+	seams seams
+}
+
+// seams are where tests reach in.
+type seams struct {
+	// now replaces Boottime.
+	now func() int64
+	// beforeEntry is called before the leader writes an entry for renewals.
+	beforeEntry func(context.Context) error
+	// beforeAnswer is called when a lease is granted, before the node hears of it.
+	beforeAnswer func(renewal)
+	faults       faults
 }
 
 // DefaultConfig returns a Config without names and addresses.

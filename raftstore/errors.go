@@ -22,6 +22,9 @@ var (
 	ErrNoLeader = errors.New("the cluster has no leader: a majority of its voters must be running and connected")
 	// ErrNotLeader is returned when only the leader can do what was asked.
 	ErrNotLeader = errors.New("this node is not the leader")
+	// ErrBarrier is returned when a barrier was given up, with the nodes that held it
+	// up.
+	ErrBarrier = errors.New("not every node has adopted the table")
 	// ErrClosed is returned when the Store has been closed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrMajority is returned when a node can't be removed without FORCE, because

@@ -38,6 +38,10 @@ type fsm struct {
 	// is known. Raft itself tells only of the latest one, which may be taken back.
 	servers atomic.Pointer[[]string]
 
+	// past is for a leader to come; see there.
+	past past
+	now  func() int64
+
 	stopped atomic.Pointer[error]
 	failed  chan struct{}
 }
@@ -49,7 +53,7 @@ type applied struct {
 }
 
 func newFSM(d *disk, t *table, log *slog.Logger) *fsm {
-	return &fsm{disk: d, table: t, log: log, state: topology.NewState(), failed: make(chan struct{})}
+	return &fsm{disk: d, table: t, log: log, now: Boottime, state: topology.NewState(), failed: make(chan struct{})}
 }
 
 // err returns why the FSM has stopped, or nil.
@@ -79,7 +83,6 @@ func (f *fsm) apply(entry *raft.Log) any {
 		return err
 	}
 	if entry.Type != raft.LogCommand {
-		// Raft's own configuration: nothing of the table, but an entry all the same.
 		if entry.Type == raft.LogConfiguration {
 			// Raft has decoded it before, in the same way, so it can't panic here.
 			f.setServers(serverIDs(raft.DecodeConfiguration(entry.Data)))
@@ -94,7 +97,9 @@ func (f *fsm) apply(entry *raft.Log) any {
 		return err
 	}
 	var outcome topology.Outcome
-	f.state, outcome = topology.Apply(f.state, entry.Index, c)
+	before := f.state
+	f.state, outcome = topology.Apply(before, entry.Index, c)
+	f.past.note(f.now(), before, f.state)
 	f.applied = entry.Index
 	return applied{Index: entry.Index, Outcome: outcome}
 }
@@ -162,6 +167,7 @@ func (f *fsm) Restore(source io.ReadCloser) error {
 		}
 		return err
 	}
+	f.past.jumped(f.now(), f.state, state)
 	f.state, f.applied = state, s.Applied
 	if len(s.Servers) > 0 {
 		f.setServers(s.Servers)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -48,14 +49,24 @@ func (s *Store) lead(ctx context.Context) {
 	s.log.Info("this node leads the cluster", "term", term)
 	defer s.log.Info("this node no longer leads", "term", term)
 	s.resetUnreachable()
+	// Last in, first out: nobody is granted a lease any more when the work is waited
+	// for.
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer s.leases.Store(nil)
 
 	ticker := time.NewTicker(s.cfg.ReconcileInterval)
 	defer ticker.Stop()
-	for ready := false; ; {
+	for ready, working := false, false; ; {
 		err := error(nil)
 		if !ready {
 			err = s.catchUp(ctx)
-			ready = err == nil
+			if ready = err == nil; ready {
+				s.leases.Store(s.openLeases(ctx))
+			}
+		}
+		if ready && !working {
+			working = s.startWork(ctx, &work)
 		}
 		if ready {
 			err = s.reconcile(ctx)

@@ -32,7 +32,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, log: cfg.Logger.With("component", "raftstore"),
-		nudge: make(chan struct{}, 1), failed: make(chan struct{}), closed: make(chan struct{}),
+		nudge: make(chan struct{}, 1), ackNow: make(chan struct{}, 1), renewNow: make(chan struct{}, 1), failed: make(chan struct{}), closed: make(chan struct{}),
 		unreachable: map[string]struct{}{}, raftLines: &repeats{last: map[string]time.Time{}},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -77,7 +77,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.startRPC()
-	for _, loop := range []func(){s.watch, s.followLeadership, s.observe, s.announce} {
+	for _, loop := range []func(){s.watch, s.followLeadership, s.observe, s.announce, s.keepLease, s.sendAcks} {
 		s.spawn(loop)
 	}
 	if s.phase() == phaseJoining {
@@ -144,6 +144,7 @@ func (s *Store) openTable() error {
 	s.table = newTable(state)
 	s.book = newBook(s.table)
 	s.fsm = newFSM(s.disk, s.table, s.log)
+	s.fsm.now = s.now
 	if node, ok := state.Nodes[s.identity.NodeID]; ok && node.Incarnation == s.identity.Incarnation {
 		s.seen.Store(true)
 	}

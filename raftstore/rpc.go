@@ -28,10 +28,14 @@ type peerStatus struct {
 //	ANNOUNCE greeting            -> greeting
 //	PROPOSE command              -> applied; by the leader only
 //	ADMIN caller arg [arg ...]   -> the raw reply; by the leader only
+//	RENEW renewal                -> granted; by the leader only
+//	ACK renewal                  -> an empty granted; by the leader only
+//	GIVEBACK renewal             -> an empty granted; by the leader only
 func (s *Store) startRPC() {
 	mux := redcon.NewServeMux()
 	for name, handle := range map[string]func(context.Context, redcon.Conn, [][]byte) (any, error){
 		"status": s.serveStatus, "join": s.serveJoin, "announce": s.serveAnnounce, "propose": s.servePropose, "admin": s.serveAdmin,
+		"renew": s.serveLease("RENEW"), "ack": s.serveLease("ACK"), "giveback": s.serveLease("GIVEBACK"),
 	} {
 		mux.HandleFunc(name, func(conn redcon.Conn, cmd redcon.Command) {
 			answer, err := handle(s.ctx, conn, cmd.Args[1:])

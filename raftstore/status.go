@@ -41,10 +41,30 @@ type Status struct {
 	LastContact time.Duration
 	// Unreachable are the nodes whose heartbeats fail; only the leader knows.
 	Unreachable []string
+	// LeaseLeft is how long this node may serve, unless its lease is renewed; 0 when
+	// it has none.
+	LeaseLeft time.Duration
+	// Nodes is what the leader knows of the leases of all nodes, by ID; nil elsewhere.
+	Nodes map[string]NodeLease
 	// Joined says whether this node has been in the table.
 	Joined bool
 	// Removed says whether this node was removed from its cluster.
 	Removed bool
+}
+
+// NodeLease is what the leader knows of one node of the table.
+type NodeLease struct {
+	// Age is how long ago the node was heard, with a renewal or an acknowledgement;
+	// since the beginning of the term, if never.
+	Age time.Duration
+	// Acked is the epoch of the table that its router has adopted; 0 when it has not
+	// said so in this term.
+	Acked uint64
+	// Left is how long a lease of it may live, by the leader's reckoning, which is
+	// longer than the node's own.
+	Left time.Duration
+	// Need is the epoch that it must have acknowledged before it gets a lease.
+	Need uint64
 }
 
 // Status returns how this node sees its cluster.
@@ -53,7 +73,10 @@ func (s *Store) Status() Status {
 	status := Status{
 		ID: s.self.ID, ClusterID: state.ClusterID,
 		Term: s.raft.CurrentTerm(), CommitIndex: s.raft.CommitIndex(), AppliedIndex: s.table.applied.Load(),
-		LeaderID: s.leaderID(), LastContact: -1, Joined: s.seen.Load(), Removed: s.removed.Load(),
+		LeaderID: s.leaderID(), LastContact: -1, LeaseLeft: s.lease.left(s.now()), Joined: s.seen.Load(), Removed: s.removed.Load(),
+	}
+	if book := s.leases.Load(); book != nil {
+		status.Nodes = book.nodes(state)
 	}
 	if status.LeaderID != "" {
 		status.LeaderAddr = state.Nodes[status.LeaderID].Addr

@@ -41,10 +41,16 @@ type Store struct {
 	rpc       *redcon.Server
 
 	admin         atomic.Pointer[AdminHandler]
+	work          atomic.Pointer[func(context.Context)] // see SetLeaderWork
 	leaderChanged broadcast
 	nudge         chan struct{} // one slot: the leader's loop has something to do
-	seen          atomic.Bool   // this node was in the published table once
-	removed       atomic.Bool
+
+	lease            lease                  // this node's
+	leases           atomic.Pointer[leases] // everybody's, while this node leads; nil else
+	ackNow, renewNow chan struct{}          // one slot each: sendAcks, keepLease have something to do
+
+	seen    atomic.Bool // this node was in the published table once
+	removed atomic.Bool
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -132,6 +138,7 @@ func (s *Store) fail(err error) {
 		s.failure = err
 		s.cancel(err) // first: whoever hears of the failure finds the store stopped
 		close(s.failed)
+		s.lease.end()
 		s.log.Error("this node has stopped taking part in the cluster", "error", err)
 		future := s.stopRaft()
 		// Waited for, because that also closes the transport: peers are refused then,
@@ -259,8 +266,5 @@ func (s *Store) leaveForGood() {
 
 // wake tells the leader's loop to look now.
 func (s *Store) wake() {
-	select {
-	case s.nudge <- struct{}{}:
-	default:
-	}
+	poke(s.nudge)
 }

@@ -1,0 +1,167 @@
+package raftstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// renewalWindow is how long a renewal waits for others, to share one entry of the
+// log with them.
+const renewalWindow = 20 * time.Millisecond
+
+// leases is the leader's side of leases in one term: the ledger, a lock around it,
+// and the entries that renewals wait for.
+type leases struct {
+	store *Store
+	term  context.Context
+	// changed wakes up barriers: somebody was heard.
+	changed broadcast
+
+	// mu guards what follows.
+	mu     sync.Mutex
+	ledger *ledger
+	open   *round // renewals may still join it
+}
+
+// round is one entry of the log, and the renewals that wait for it.
+type round struct {
+	done chan struct{}
+	err  error // written before done is closed
+}
+
+// openLeases begins the book of a term, once the first entry of that term has been
+// applied on this node.
+func (s *Store) openLeases(term context.Context) *leases {
+	state := s.State()
+	return &leases{store: s, term: term, ledger: openLedger(s.fsm.past.opening(s.now(), state), s.cfg.seams.faults)}
+}
+
+// hear takes in a sign of life.
+func (b *leases) hear(r renewal) error {
+	now, member := b.store.now(), b.store.State().Nodes[r.ID]
+	b.mu.Lock()
+	err := b.ledger.hear(now, r, member)
+	b.mu.Unlock()
+	if err == nil {
+		b.changed.all()
+	}
+	return err
+}
+
+// renew grants a lease, or says why not.
+func (b *leases) renew(ctx context.Context, r renewal) (time.Duration, error) {
+	arrived := b.store.now()
+	if err := b.hear(r); err != nil {
+		return 0, err
+	}
+	// A refusal that is known now needs no entry.
+	if err := b.grant(arrived, 0, r); err != nil {
+		return 0, err
+	}
+	if !b.ledger.faults.noEntry {
+		if err := b.confirm(ctx); err != nil {
+			return 0, err
+		}
+	}
+	// Not before: by now this node has applied what was committed before the entry,
+	// such as the removal of the node that asks, or another length.
+	length := leaseTimesOf(b.store.State()).length
+	err := b.grant(arrived, length, r)
+	if hook := b.store.cfg.seams.beforeAnswer; hook != nil && err == nil {
+		hook(r)
+	}
+	return length, err
+}
+
+func (b *leases) grant(arrived int64, length time.Duration, r renewal) error {
+	member := b.store.State().Nodes[r.ID]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ledger.grant(arrived, length, r, member)
+}
+
+// giveBack takes in that a process serves no more.
+func (b *leases) giveBack(r renewal) error {
+	if err := b.hear(r); err != nil {
+		return err
+	}
+	now := b.store.now()
+	b.mu.Lock()
+	b.ledger.giveBack(now, r)
+	b.mu.Unlock()
+	b.changed.all()
+	return nil
+}
+
+// confirm returns when an entry is committed, and all before it are applied here,
+// that was written after the call. So this node led the cluster after the call:
+// no other leader had an entry of a later term committed by then.
+func (b *leases) confirm(ctx context.Context) error {
+	b.mu.Lock()
+	r := b.open
+	if r == nil {
+		r = &round{done: make(chan struct{})}
+		if !b.store.spawn(func() { b.write(r) }) {
+			b.mu.Unlock()
+			return ErrClosed
+		}
+		b.open = r
+	}
+	b.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// write waits for the window to close, and then for the entry.
+func (b *leases) write(r *round) {
+	defer close(r.done)
+	window := time.NewTimer(renewalWindow)
+	defer window.Stop()
+	select {
+	case <-window.C:
+	case <-b.term.Done():
+	}
+	// Nobody joins any more: the entry has to be younger than every renewal.
+	b.mu.Lock()
+	b.open = nil
+	b.mu.Unlock()
+	if err := b.store.commitEntry(b.term); err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrNotLeader, err)
+	}
+}
+
+// commitEntry writes an entry that says nothing, and returns when it is committed
+// and all before it are applied here.
+func (s *Store) commitEntry(ctx context.Context) error {
+	if before := s.cfg.seams.beforeEntry; before != nil {
+		if err := before(ctx); err != nil {
+			return err
+		}
+	}
+	return s.await(ctx, s.raft.Barrier(s.cfg.PeerTimeout))
+}
+
+// nodes is for Status.
+func (b *leases) nodes(state *topology.State) map[string]NodeLease {
+	now := b.store.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := map[string]NodeLease{}
+	for id, node := range state.Nodes {
+		if a := b.ledger.accounts[holderOf(node)]; a != nil {
+			found[id] = NodeLease{
+				Age: time.Duration(now - a.heard), Acked: a.acked,
+				Left: time.Duration(max(0, a.until-now)), Need: max(a.need, b.ledger.floor),
+			}
+		}
+	}
+	return found
+}
