@@ -22,6 +22,9 @@ var (
 	// errBackendUnproven is returned to requests that are not sent, because the
 	// last connection ended without a single reply and the next one has to wait.
 	errBackendUnproven = errors.New("not sent, the last connection ended before its first reply")
+	// errBackendRestarted is returned to requests that waited for a connection and
+	// found that the server had restarted: they were not sent.
+	errBackendRestarted = errors.New("the server has restarted, nothing was sent, try again")
 	// errBackendBusy is returned when too many bytes wait for a backend already.
 	errBackendBusy = errors.New("too many bytes are waiting for this server")
 )
@@ -48,10 +51,17 @@ type server struct {
 	failures int
 	retryAt  int64
 	lastErr  error
+	// runID is what the last connection was told; life counts its changes.
+	runID string
+	life  int
 	// stamp and part are scratch of the split that is being made: the part of
 	// this server is valid when stamp is that of the loop.
 	stamp uint64
 	part  int
+	// hauntings are connections that were given up with requests under way; reaping
+	// says that a goroutine makes sure of them.
+	hauntings []haunting
+	reaping   bool
 	// retired servers are out of the table; they close once nothing waits.
 	retired bool
 }
@@ -91,7 +101,11 @@ type backend struct {
 	// clientID is the server's CLIENT ID of this connection, 0 when it did not
 	// tell: what a drain names in CLIENT KILL ID.
 	clientID int64
-	fifo     fifo
+	// runID is the server's when the connection was made, life how often this loop
+	// had seen the server change it when the connection was asked for.
+	runID string
+	life  int
+	fifo  fifo
 	// out holds requests until the end of the round; in a reply that is not whole.
 	out, in []byte
 	scan    resp.ReplyScanner
@@ -114,11 +128,20 @@ func (s *server) backend(db int) (*backend, error) {
 	if s.lastErr != nil && s.l.now < s.retryAt {
 		return nil, s.lastErr
 	}
-	b := &backend{l: s.l, srv: s, db: db}
+	b := &backend{l: s.l, srv: s, db: db, life: s.life}
 	s.conns[db] = b
 	s.l.stats.dials++
 	s.l.r.spawn(b.dial)
 	return b, nil
+}
+
+// ready returns the connection of a database, unless it can't take a request now.
+func (s *server) ready(db int) (*backend, error) {
+	b, err := s.backend(db)
+	if err == nil && b.busy() {
+		err = errBackendBusy
+	}
+	return b, err
 }
 
 // dial runs on a goroutine: it connects, authenticates, names the connection and
@@ -143,6 +166,10 @@ func (b *backend) connect(ctx context.Context, opts resp.ClientOptions) error {
 	if reply, err := client.Do(ctx, "CLIENT", "ID"); err == nil {
 		b.clientID = reply.Int
 	}
+	if b.runID, err = askRunID(ctx, client); err != nil {
+		_ = client.Close()
+		return err
+	}
 	conn, err := client.Detach()
 	if err != nil {
 		_ = client.Close()
@@ -162,6 +189,19 @@ func (b *backend) opened(c *poll.Conn) {
 	}
 	b.conn, b.state = c, backendReady
 	b.progress = b.l.now
+	if s := b.srv; s.runID != b.runID {
+		if s.runID != "" {
+			s.life++
+			b.l.forgetMoved()
+		}
+		s.runID = b.runID
+	}
+	if b.life != b.srv.life {
+		// What has queued was dispatched by what a process knew that is gone. Nothing
+		// of it has been sent.
+		b.giveUp(errBackendRestarted)
+		return
+	}
 	b.markDirty()
 }
 
@@ -291,12 +331,16 @@ func (b *backend) drop(err error) {
 	if b.state == backendClosed {
 		return
 	}
-	if b.state == backendReady && !b.proven && !b.srv.retired {
+	sent := b.state == backendReady && err != errBackendRestarted
+	if sent && !b.proven && !b.srv.retired {
 		b.srv.backOff(errBackendUnproven)
 	}
 	b.state = backendClosed
 	if b.db < len(b.srv.conns) && b.srv.conns[b.db] == b {
 		b.srv.conns[b.db] = nil
+	}
+	if sent {
+		b.haunt(b.slotsOf())
 	}
 	text := b.srv.appendError(nil, err)
 	for q := b.fifo.pop(); q != nil; q = b.fifo.pop() {

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 
 	"codis/raftstore/topology"
@@ -23,10 +24,11 @@ func (c *sink) Unsent() int           { return 0 }
 // session on it.
 func newSinkLoop(tb testing.TB) (*loop, *session) {
 	tb.Helper()
-	r := &Router{cfg: Config{NodeID: "bench"}, log: slog.Default(), state: topology.NewState()}
+	r := &Router{cfg: Config{NodeID: "bench", Acked: func(uint64) {}}, drainedEpochs: make([]uint64, 1), log: slog.Default(), state: topology.NewState()}
 	state := newState(tb, "127.0.0.1:1", "127.0.0.1:2")
 	r.table.Store(newTable(state, nil, place{}))
 	l := &loop{
+		lease: math.MaxInt64, leaving: make(map[int]uint64), keyAccess: make(map[accessKey]*access),
 		r: r, log: r.log, table: new(table), scan: new(resp.Scanner),
 		byTarget: make(map[target]*server), sessions: make(map[int64]*session), picked: make(map[int]picked),
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/command"
 	"codis/router/resp"
@@ -13,6 +15,8 @@ import (
 
 var (
 	errCrossSlot = errors.New("CROSSSLOT Keys in request don't hash to the same slot")
+	// errReserved is returned for keys that the cluster keeps for moving slots.
+	errReserved = errors.New("ERR keys that begin with " + strconv.Quote(fence.Prefix) + " are reserved for moving slots")
 	// errNoTable is returned before the node has seen a slot table.
 	errNoTable = errors.New("CLUSTERDOWN this node has no slot table yet: it has not joined a cluster, see CODIS.INFO")
 )
@@ -28,50 +32,44 @@ const (
 )
 
 // dispatch starts one request. args and frame are only valid until it returns:
-// frame is the request as it goes to a backend.
-func (s *session) dispatch(args [][]byte, frame []byte) {
-	s.commands++
-	switch s.reply {
-	case replySkip:
-		s.reply = replyOn
-	case replySkipNext:
-		s.reply = replySkip
-	}
+// frame is the request as it goes to a backend. It returns false when the request
+// can't be taken yet; the session is paused then, and the same request has to be
+// dispatched again.
+func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	cmd := command.Lookup(args[0])
 	if cmd == nil {
 		s.dispatchOther(args)
-		return
+		return true
 	}
 	if cmd.Subs != nil {
 		if cmd = cmd.Resolve(args); cmd == nil {
 			if s.allowed(nil) {
 				s.answer(nil, command.AppendUnknown(nil, args))
 			}
-			return
+			return true
 		}
 	}
 	s.lastCommand = cmd
-	if !s.authed && !s.allowed(cmd) {
-		return
-	}
-	if !cmd.CheckArity(len(args)) {
+	switch {
+	case !s.authed && !s.allowed(cmd):
+	case !cmd.CheckArity(len(args)):
 		s.answer(cmd, cmd.AppendArityError(nil))
-		return
-	}
-	switch cmd.Policy {
-	case command.PolicyRoute:
-		s.route(cmd, args, frame)
-	case command.PolicySplit:
-		s.split(cmd, args, frame)
-	case command.PolicyLocal:
+	case cmd.Policy == command.PolicyLocal:
 		s.local(cmd, args)
-	case command.PolicyBroadcast:
-		s.broadcast(cmd, frame)
-	case command.PolicyAny:
-		s.forwardAny(cmd, frame)
-	default: // refused, now or for good
+	case !cmd.Supported(): // refused, now or for good
 		s.answer(cmd, cmd.AppendText(nil))
+	case !s.l.leased() && s.l.bound(cmd):
+		s.answer(cmd, []byte(noLeaseText))
+	case cmd.Policy == command.PolicyRoute:
+		return s.route(cmd, args, frame)
+	case cmd.Policy == command.PolicySplit:
+		return s.split(cmd, args, frame)
+	case cmd.Policy == command.PolicyBroadcast:
+		s.broadcast(cmd, frame)
+	default:
+		s.forwardAny(cmd, frame)
 	}
+	return true
 }
 
 // allowed says whether the session may run the command, and answers if not.
@@ -147,44 +145,66 @@ func cloneArgs(args [][]byte) [][]byte {
 }
 
 // route sends a command whose keys are all in one slot to that slot's group.
-func (s *session) route(cmd *command.Command, args [][]byte, frame []byte) {
-	slot := 0
+func (s *session) route(cmd *command.Command, args [][]byte, frame []byte) (taken bool) {
+	l := s.l
 	if cmd.Key != 0 {
-		slot = topology.SlotOf(args[cmd.Key])
+		l.keys = append(l.keys[:0], cmd.Key)
 	} else {
-		keys, err := cmd.AppendKeys(s.l.keys[:0], args)
-		s.l.keys = keys[:0]
+		var err error
+		l.keys, err = cmd.AppendKeys(l.keys[:0], args)
 		if err != nil {
 			s.fail(cmd, err)
-			return
+			return true
 		}
-		if len(keys) == 0 {
+		if len(l.keys) == 0 {
 			s.forwardAny(cmd, frame)
-			return
+			return true
 		}
-		slot = topology.SlotOf(args[keys[0]])
-		for _, key := range keys[1:] {
-			if topology.SlotOf(args[key]) != slot {
-				s.fail(cmd, errCrossSlot)
-				return
-			}
-		}
+	}
+	slot, err := slotOf(args, l.keys)
+	if err != nil {
+		s.fail(cmd, err)
+		return true
 	}
 	if cmd.Flags&(command.FlagCheck|command.FlagDumpRestore) != 0 {
 		if !s.permitted(cmd) {
-			return
+			return true
 		}
 		if err := cmd.Check(args, topology.SlotOf); err != nil {
 			s.fail(cmd, err)
-			return
+			return true
 		}
 	}
-	r := s.l.table.slots[slot]
-	if r == nil {
-		s.fail(cmd, s.l.noOwner(slot))
-		return
+	if r := l.table.slots[slot]; r != nil {
+		s.forward(cmd, l.servers[s.pick(r, cmd)], slot, frame)
+		return true
 	}
-	s.forward(cmd, s.l.servers[s.pick(r, cmd)], frame)
+	m := l.moves[slot]
+	if m == nil {
+		s.fail(cmd, l.noOwner(slot))
+		return true
+	}
+	if ready, taken := s.prepare(cmd, args, l.keys); !ready {
+		return taken
+	}
+	s.forward(cmd, l.servers[m.to.master], slot, frame)
+	return true
+}
+
+// slotOf returns the slot that all keys of a command are in.
+func slotOf(args [][]byte, keys []int) (int, error) {
+	slot := topology.SlotOf(args[keys[0]])
+	for _, key := range keys[1:] {
+		if topology.SlotOf(args[key]) != slot {
+			return 0, errCrossSlot
+		}
+	}
+	for _, key := range keys {
+		if fence.IsReserved(args[key]) {
+			return 0, errReserved
+		}
+	}
+	return slot, nil
 }
 
 // permitted checks the settings that switch commands on and off.
@@ -221,20 +241,30 @@ func (s *session) pick(r *route, cmd *command.Command) int {
 	return members[s.l.turn%uint64(len(members))]
 }
 
+// noSlot is for commands that have no key.
+const noSlot = -1
+
 // forward sends a whole command to one server.
-func (s *session) forward(cmd *command.Command, srv *server, frame []byte) {
-	b, err := srv.backend(s.db)
-	if err == nil && b.busy() {
-		err = errBackendBusy
-	}
+func (s *session) forward(cmd *command.Command, srv *server, slot int, frame []byte) {
+	b, err := srv.ready(s.db)
 	if err != nil {
 		s.answer(cmd, srv.appendError(nil, err))
 		return
 	}
+	q := s.newRequest(cmd)
+	if slot != noSlot {
+		s.l.enter(q, slot)
+	}
+	b.send(q, frame)
+}
+
+// newRequest queues a request that servers will answer.
+func (s *session) newRequest(cmd *command.Command) *request {
 	q := s.l.newRequest(s, uint8(cmd.Family))
 	q.silent = s.silent()
+	q.bound = s.l.bound(cmd)
 	s.enqueue(q)
-	b.send(q, frame)
+	return q
 }
 
 // forwardAny sends a command to any one master; all of them give the same answer.
@@ -244,7 +274,7 @@ func (s *session) forwardAny(cmd *command.Command, frame []byte) {
 		s.fail(cmd, s.l.noOwner(0))
 		return
 	}
-	s.forward(cmd, s.l.servers[owners[0]], frame)
+	s.forward(cmd, s.l.servers[owners[0]], noSlot, frame)
 }
 
 // fail answers with an error whose text begins with its code word.

@@ -132,6 +132,8 @@ func setUpReply(args []string) string {
 	switch strings.ToUpper(args[0]) {
 	case "AUTH", "SELECT", "CLIENT":
 		return "+OK\r\n"
+	case "INFO":
+		return string(resp.AppendBulkString(nil, "# Server\r\nrun_id:fake\r\n"))
 	}
 	return ""
 }

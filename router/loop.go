@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"codis/raftstore/topology"
 	"codis/router/poll"
 	"codis/router/resp"
 )
@@ -26,12 +27,32 @@ type loop struct {
 	// now is the loop's time in nanoseconds, by Config.Clock, read once a round.
 	now   int64
 	table *table
+	// lease is until when the node may serve, in the same time.
+	lease int64
 	// servers is parallel to table.targets; byTarget finds them across tables.
 	servers  []*server
 	byTarget map[target]*server
 	// retired are servers that left the table and still owe replies.
 	retired  []*server
 	sessions map[int64]*session
+
+	// inflight counts requests by slot, accesses the key accesses under way by slot.
+	inflight [topology.SlotCount]int32
+	accesses [topology.SlotCount]int32
+	// moves are the slots on hold or on their way; leaving are those that have
+	// arrived while accesses of their plan were under way, with the epoch of that
+	// table; keyAccess are the accesses themselves. movedCount is over all moves.
+	moves      map[int]*move
+	leaving    map[int]uint64
+	keyAccess  map[accessKey]*access
+	started    []*access
+	movedCount int
+	// waiting are the sessions that wait for a hold's end or a newer table; heldBytes
+	// is what they had sent as of the last tick, by which the wait is bounded.
+	waiting   []waitingSession
+	heldBytes int64
+	// drained is the epoch up to which this loop has nothing left of older tables.
+	drained uint64
 
 	// What the end of the round flushes.
 	dirtyBackends []*backend
@@ -53,8 +74,10 @@ type loop struct {
 
 	// Scratch, valid during one dispatch.
 	frame  []byte
+	script []byte
 	keys   []int
 	order  []uint16
+	slots  []uint16
 	pieces []piece
 	stamp  uint64
 	picked map[int]picked
@@ -72,7 +95,8 @@ func newLoop(r *Router, index int) (*loop, error) {
 		byTarget: make(map[target]*server),
 		sessions: make(map[int64]*session),
 		picked:   make(map[int]picked),
-		scan:     new(resp.Scanner),
+		leaving:  make(map[int]uint64), keyAccess: make(map[accessKey]*access),
+		scan: new(resp.Scanner),
 	}
 	var err error
 	l.poll, err = poll.New(l)
@@ -86,10 +110,15 @@ func (l *loop) post(f func()) {
 }
 
 // BeginRound is called by the poller before the events of a round.
-func (l *loop) BeginRound() { l.now = l.r.clock() }
+func (l *loop) BeginRound() { l.now, l.lease = l.r.cfg.Clock(), l.r.cfg.LeaseUntil() }
 
 // EndRound is called by the poller after them.
-func (l *loop) EndRound() { l.flush() }
+func (l *loop) EndRound() {
+	l.flush()
+	if l.drained < l.table.epoch {
+		l.checkDrained()
+	}
+}
 
 // flush ends a round, when all events of one wait have been handled: that is where
 // requests and replies of many clients meet in one system call. Sessions that may
@@ -97,7 +126,7 @@ func (l *loop) EndRound() { l.flush() }
 // then clients their replies. The lists grow while they are walked; what is added
 // is part of the round.
 func (l *loop) flush() {
-	for len(l.resumable)+len(l.dirtyBackends)+len(l.dirtySessions) > 0 {
+	for len(l.resumable)+len(l.started)+len(l.dirtyBackends)+len(l.dirtySessions) > 0 {
 		for i := 0; i < len(l.resumable); i++ {
 			if s := l.resumable[i]; s.pause == 0 && s.inPos < len(s.in) {
 				s.resume()
@@ -105,6 +134,7 @@ func (l *loop) flush() {
 		}
 		clear(l.resumable)
 		l.resumable = l.resumable[:0]
+		l.startAccesses()
 		for i := 0; i < len(l.dirtyBackends); i++ {
 			l.dirtyBackends[i].flush()
 		}
@@ -124,7 +154,7 @@ func (l *loop) adopt(t *table) {
 		return
 	}
 	l.table = t
-	known := l.byTarget
+	known, old := l.byTarget, l.servers
 	l.byTarget = make(map[target]*server, len(t.targets))
 	l.servers = make([]*server, len(t.targets))
 	for i, at := range t.targets {
@@ -141,6 +171,8 @@ func (l *loop) adopt(t *table) {
 		gone.closeIdle()
 	}
 	clear(l.picked)
+	l.adoptMoves(t, old)
+	l.resumeWaiting()
 }
 
 // tick is called every tickInterval.
@@ -160,6 +192,7 @@ func (l *loop) tick(posted time.Time) {
 	}
 	clear(l.retired[len(kept):])
 	l.retired = kept
+	l.checkWaiting()
 	if l.ticks%trimTicks == 0 {
 		l.pool.trim()
 		l.trimScratch()
@@ -206,6 +239,9 @@ func (l *loop) trimScratch() {
 	}
 	if cap(l.order) > keep {
 		l.order = nil
+	}
+	if cap(l.slots) > keep {
+		l.slots = nil
 	}
 	if cap(l.frame) > keep {
 		l.frame = nil

@@ -49,9 +49,17 @@ type request struct {
 	state requestState
 	// family is the command's family, for the figures.
 	family uint8
-	// silent drops the reply (CLIENT REPLY OFF and SKIP).
-	silent bool
+	// silent drops the reply (CLIENT REPLY OFF and SKIP); bound requests may only
+	// be answered under a lease.
+	silent, bound bool
+	// slots are those in which the request counts as in flight.
+	slots []uint16
+	// access is the key access that this request is a step of; nil for others.
+	access *access
 }
+
+// maxKeptSlots bounds what a request on the free list keeps of a huge MGET.
+const maxKeptSlots = 64
 
 // newRequest takes a request from the loop's free list.
 func (l *loop) newRequest(s *session, family uint8) *request {
@@ -60,7 +68,7 @@ func (l *loop) newRequest(s *session, family uint8) *request {
 		q = new(request)
 	} else {
 		l.freeRequests = q.next
-		*q = request{}
+		q.next = nil
 	}
 	q.sess = s
 	q.family = family
@@ -73,17 +81,30 @@ func (l *loop) freeRequest(q *request) {
 		l.freeJoin(q.join)
 	}
 	l.pool.put(q.reply)
-	*q = request{next: l.freeRequests}
+	l.leave(q)
+	slots := q.slots
+	if cap(slots) > maxKeptSlots {
+		slots = nil
+	}
+	*q = request{next: l.freeRequests, slots: slots}
 	l.freeRequests = q
 }
 
 // complete takes the reply of a request, which may point into a read buffer, and
 // sends it if all replies before it are out.
 func (l *loop) complete(q *request, reply []byte) {
-	if q.parent != nil {
+	switch {
+	case q.parent != nil:
 		l.completePart(q, reply)
 		return
+	case q.access != nil:
+		l.completeAccess(q, reply)
+		return
+	case q.bound && !l.leased():
+		l.loseLease(q)
+		return
 	}
+	l.leave(q)
 	l.stats.observe(q.family, l.now-q.start, len(reply) > 0 && reply[0] == '-')
 	s := q.sess
 	switch {
@@ -100,12 +121,17 @@ func (l *loop) complete(q *request, reply []byte) {
 		if !q.silent {
 			q.reply = l.pool.append(nil, reply)
 		}
-		s.hold(q)
+		s.shelve(q)
 	}
 }
 
 // finish is complete for a request that holds its reply already.
 func (l *loop) finish(q *request) {
+	if q.bound && !l.leased() {
+		l.loseLease(q)
+		return
+	}
+	l.leave(q)
 	l.stats.observe(q.family, l.now-q.start, len(q.reply) > 0 && q.reply[0] == '-')
 	if q.sess == nil {
 		l.freeRequest(q)
@@ -113,10 +139,10 @@ func (l *loop) finish(q *request) {
 	}
 	s := q.sess
 	if s.head != q {
-		s.hold(q)
+		s.shelve(q)
 		return
 	}
 	q.state = requestDone
-	s.held += len(q.reply) // until it is popped
+	s.shelved += len(q.reply) // until it is popped
 	s.release()
 }

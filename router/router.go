@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -56,6 +57,15 @@ type Config struct {
 	Version string
 	// Loops is the number of event loops; 0 takes half of the cores, at least one.
 	Loops int
+	// Clock is the node's time in nanoseconds, which leases are told in. It should
+	// count the time that the machine is suspended. nil takes a monotonic clock.
+	Clock func() int64
+	// LeaseUntil is until when, by Clock, the node may serve (SAFETY L1); read once a
+	// round of events, it must not block. nil is a lease without end.
+	LeaseUntil func() int64
+	// Acked is called when all requests that older tables than that of epoch have
+	// led to a hold or a move are done (SAFETY L3); it must not block. nil ignores it.
+	Acked func(epoch uint64)
 	// Logger takes what operators should see; nil takes slog's default.
 	Logger *slog.Logger
 }
@@ -90,6 +100,12 @@ type Router struct {
 	draining atomic.Bool
 	failures authFailures
 
+	ackMu sync.Mutex
+	// drainedEpochs[i] is the epoch up to which loop i has drained, acked the least
+	// of them that was told.
+	drainedEpochs []uint64
+	acked         uint64
+
 	mu        sync.Mutex
 	state     *topology.State
 	health    map[string]Health
@@ -122,6 +138,16 @@ func New(cfg Config, admin Admin) (*Router, error) {
 		started: time.Now(), state: new(topology.State),
 		buffered: make([]atomic.Int64, cfg.Loops),
 	}
+	if r.cfg.Clock == nil {
+		r.cfg.Clock = func() int64 { return int64(time.Since(r.started)) }
+	}
+	if r.cfg.LeaseUntil == nil {
+		r.cfg.LeaseUntil = func() int64 { return math.MaxInt64 }
+	}
+	if r.cfg.Acked == nil {
+		r.cfg.Acked = func(uint64) {}
+	}
+	r.drainedEpochs = make([]uint64, cfg.Loops)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.table.Store(newTable(r.state, nil, r.here()))
 	for i := range cfg.Loops {
@@ -135,10 +161,6 @@ func New(cfg Config, admin Admin) (*Router, error) {
 }
 
 func (r *Router) here() place { return place{host: r.cfg.Host, zone: r.cfg.Zone} }
-
-// clock is the time that loops work with: nanoseconds since the router was made,
-// by the monotonic clock.
-func (r *Router) clock() int64 { return int64(time.Since(r.started)) }
 
 // Start opens the listeners and runs the loops. Errors name the flag that set
 // the address in question.
@@ -249,6 +271,8 @@ func (r *Router) Ready() (ok bool, reason string) {
 		return false, "the node is shutting down"
 	case r.Addr() == "":
 		return false, "the node is starting"
+	case r.cfg.Clock() >= r.cfg.LeaseUntil() && r.table.Load().limits.quorumLoss == lossStop:
+		return false, "the node has no lease: it can't reach the leader of its cluster"
 	case r.table.Load().epoch == 0:
 		return false, "the node has no slot table yet: it has not joined a cluster"
 	}

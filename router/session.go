@@ -33,6 +33,10 @@ const (
 	pauseOutput
 	// pauseDelay: a wrong password costs time.
 	pauseDelay
+	// pauseHeld: its next request is for a slot on hold.
+	pauseHeld
+	// pauseAccess: a key of its next request is being moved.
+	pauseAccess
 	// pauseClosing: it closes when the replies that it is owed are out.
 	pauseClosing
 )
@@ -43,7 +47,8 @@ type replyMode uint8
 const (
 	replyOn replyMode = iota
 	replyOff
-	// replySkipNext is set by CLIENT REPLY SKIP; the next command becomes replySkip.
+	// replySkipNext is set by CLIENT REPLY SKIP; behind that command it becomes
+	// replySkip, and behind the next one replyOn.
 	replySkipNext
 	replySkip
 )
@@ -73,8 +78,16 @@ type session struct {
 	// had not taken after the last write.
 	out    []byte
 	unsent int
-	// held is the size of the replies that are known and wait for earlier ones.
-	held int
+	// shelved is the size of the replies that are known and wait for earlier ones.
+	shelved int
+
+	// reaching counts the key accesses that the next request waits for, accessErr is
+	// why one of them failed; fenced says that one met another plan's fence, and
+	// fencedUntil how long the session waits for the table of that plan.
+	reaching    int
+	accessErr   error
+	fenced      bool
+	fencedUntil int64
 
 	authed   bool
 	db       int
@@ -86,7 +99,6 @@ type session struct {
 	addr, localAddr           string
 	created, active           int64
 	lastCommand               *command.Command
-	commands                  uint64
 }
 
 // opened is called by the loop once the connection is registered.
@@ -184,7 +196,16 @@ func (s *session) consume(buf []byte) (used int) {
 			l.frame = resp.AppendCommand(l.frame[:0], args...)
 			frame = l.frame
 		}
-		s.dispatch(args, frame)
+		if !s.dispatch(args, frame) {
+			used -= n // it is dispatched again when the session goes on
+			break
+		}
+		switch s.reply {
+		case replySkip:
+			s.reply = replyOn
+		case replySkipNext:
+			s.reply = replySkip
+		}
 		if s.authed != authed {
 			authed = s.authed
 			scan.Limits = l.scanLimits(authed)
@@ -248,7 +269,7 @@ func (s *session) forget() {
 		}
 		q = next
 	}
-	s.head, s.tail, s.pending, s.held = nil, nil, 0, 0
+	s.head, s.tail, s.pending, s.shelved = nil, nil, 0, 0
 	s.l.pool.put(s.out)
 	s.l.pool.put(s.in)
 	s.out, s.in, s.inPos = nil, nil, 0
@@ -292,7 +313,7 @@ func (s *session) pop() {
 		s.tail = nil
 	}
 	s.pending--
-	s.held -= len(q.reply)
+	s.shelved -= len(q.reply)
 	if s.pause&pausePipeline != 0 && s.pending <= maxPipeline/2 {
 		s.unpause(pausePipeline)
 	}
@@ -340,14 +361,14 @@ func (s *session) answer(cmd *command.Command, b []byte) {
 	q := s.l.newRequest(s, 0)
 	q.reply = s.l.pool.append(nil, b)
 	s.enqueue(q)
-	s.hold(q)
+	s.shelve(q)
 }
 
-// hold keeps a request with its reply until the replies before it are out. The
+// shelve keeps a request with its reply until the replies before it are out. The
 // request is gone when that was too much for its client.
-func (s *session) hold(q *request) {
+func (s *session) shelve(q *request) {
 	q.state = requestDone
-	if s.held += len(q.reply); s.held > fairShare {
+	if s.shelved += len(q.reply); s.shelved > fairShare {
 		s.checkOutput()
 	}
 }
@@ -435,7 +456,7 @@ func (s *session) checkOutput() {
 	unsent := s.conn.Unsent()
 	s.l.unsent += int64(unsent - s.unsent)
 	s.unsent = unsent
-	waiting, limit := unsent+s.held, s.l.table.limits.outputBuffer
+	waiting, limit := unsent+s.shelved, s.l.table.limits.outputBuffer
 	switch {
 	case !s.authed && waiting > fairShare: // CVE-2025-21605: strangers get no memory
 		s.l.complain("client closed: it does not read and has not authenticated", "client", s.addr, "bytes", waiting)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/command"
 	"codis/router/resp"
@@ -56,67 +57,83 @@ func (s *session) slotsInfo(cmd *command.Command, args [][]byte) {
 }
 
 // countKeys counts the keys of a database in slots start to end-1, each at the
-// group that owns it.
+// group that owns it, and for slots on their way at both, no key twice.
 func (r *Router) countKeys(ctx context.Context, db, start, end int) (counts [topology.SlotCount]int64, err error) {
 	t := r.table.Load()
-	seen := make(map[*route]bool)
+	owners := make(map[int]bool) // by index of the master
 	for slot := start; slot < end; slot++ {
-		owner := t.slots[slot]
-		if owner == nil || seen[owner] {
-			continue
+		if owner := t.slots[slot]; owner != nil {
+			owners[owner.master] = true
+		} else if m, ok := t.moving[slot]; ok {
+			owners[m.from.master], owners[m.to.master] = true, true
 		}
-		seen[owner] = true
-		err := r.scan(ctx, t.targets[owner.master], db, func(key []byte) {
-			if slot := topology.SlotOf(key); slot >= start && slot < end && t.slots[slot] == owner {
+	}
+	for index := range owners {
+		if err := r.countAt(ctx, t, index, db, func(slot int) {
+			if slot >= start && slot < end {
 				counts[slot]++
 			}
-		})
+		}); err != nil {
+			return counts, err
+		}
+	}
+	for slot, m := range t.moving {
+		if slot < start || slot >= end || m.phase != topology.PhaseMigrating {
+			continue
+		}
+		twice, err := r.countTwice(ctx, t, m, slot, db)
 		if err != nil {
 			return counts, err
 		}
+		counts[slot] -= twice
 	}
 	return counts, nil
 }
 
-// scan calls visit with every key of one database of a server; a key may come
-// more than once only if the server rehashes meanwhile, as SCAN does.
-func (r *Router) scan(ctx context.Context, at target, db int, visit func(key []byte)) error {
-	client, err := r.dialTool(ctx, at, db)
+// countAt calls visit with the slot of every key that a server holds and serves.
+func (r *Router) countAt(ctx context.Context, t *table, index, db int, visit func(slot int)) error {
+	client, err := r.dialTool(ctx, t.targets[index], db)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	for cursor := "0"; ; {
-		reply, err := client.Do(ctx, "SCAN", cursor, "COUNT", scanCount)
-		if err != nil {
-			return err
+	return scanKeys(ctx, client, []string{"SCAN"}, nil, func(key []byte) {
+		if !fence.IsReserved(key) && t.serves(topology.SlotOf(key), index) {
+			visit(topology.SlotOf(key))
 		}
-		if len(reply.Array) != 2 {
-			return fmt.Errorf("%s: SCAN answered %s instead of a cursor and keys", at.addr, reply.Kind)
-		}
-		for _, key := range reply.Array[1].Array {
-			visit(key.Str)
-		}
-		if cursor = reply.Array[0].Text(); cursor == "0" {
-			return nil
-		}
-	}
+	})
 }
 
+// serves says whether a slot's keys may be on a server.
+func (t *table) serves(slot, index int) bool {
+	if owner := t.slots[slot]; owner != nil {
+		return owner.master == index
+	}
+	m, ok := t.moving[slot]
+	return ok && (m.from.master == index || m.to.master == index && m.phase == topology.PhaseMigrating)
+}
+
+// groupBits are the low bits of a SLOTSSCAN cursor: the group that is read. The
+// rest is the cursor of its master.
+const groupBits = 14
+
 // slotsScan answers SLOTSSCAN slot cursor [COUNT n] as Codis does: the next cursor
-// and keys of that slot. The cursor is that of a SCAN of the slot's master, so a
-// call may return no key before the end, as SCAN with MATCH does.
+// and keys of that slot. A call may return no key before the end, as SCAN with
+// MATCH does. A slot on its way is read at its source, then at its target; when
+// the slot arrives meanwhile, the target is read from its beginning. So every key
+// that is there from start to end is returned, some of them twice.
 func (s *session) slotsScan(cmd *command.Command, args [][]byte) {
 	slot, err := strconv.Atoi(string(args[1]))
 	if err != nil || slot < 0 || slot >= topology.SlotCount {
 		s.answer(cmd, []byte(badSlotText))
 		return
 	}
-	cursor, count := string(args[2]), "10"
-	if _, err := strconv.ParseUint(cursor, 10, 64); err != nil {
+	cursor, err := strconv.ParseUint(string(args[2]), 10, 64)
+	if err != nil {
 		s.answer(cmd, []byte("-ERR invalid cursor\r\n"))
 		return
 	}
+	count := "10"
 	switch {
 	case len(args) == 5 && strings.EqualFold(string(args[3]), "COUNT"):
 		count = string(args[4])
@@ -128,32 +145,110 @@ func (s *session) slotsScan(cmd *command.Command, args [][]byte) {
 		s.answer(cmd, []byte(syntaxText))
 		return
 	}
-	owner := s.l.table.slots[slot]
-	if owner == nil {
+	t, r, db := s.l.table, s.l.r, s.db
+	m, ok := t.moving[slot]
+	switch owner := t.slots[slot]; {
+	case owner != nil:
+		m = moving{phase: topology.PhaseServing, from: owner}
+	case !ok:
 		s.fail(cmd, s.l.noOwner(slot))
 		return
 	}
-	r, db, at := s.l.r, s.db, s.l.table.targets[owner.master]
 	s.park(cmd.Family, func(ctx context.Context) []byte {
-		client, err := r.dialTool(ctx, at, db)
+		next, keys, err := r.scanSlot(ctx, t, m, slotCursor{slot: slot, db: db, at: cursor, count: count})
 		if err != nil {
 			return resp.AppendError(nil, "ERR SLOTSSCAN: "+err.Error())
 		}
-		defer client.Close()
-		reply, err := client.Do(ctx, "SCAN", cursor, "COUNT", count)
-		if err != nil || len(reply.Array) != 2 {
-			return resp.AppendError(nil, fmt.Sprintf("ERR SLOTSSCAN: %s: %v", at.addr, err))
-		}
-		var keys []byte
-		n := 0
-		for _, key := range reply.Array[1].Array {
-			if topology.SlotOf(key.Str) == slot {
-				n++
-				keys = resp.AppendBulk(keys, key.Str)
-			}
-		}
 		b := resp.AppendArray(nil, 2)
-		b = resp.AppendBulk(b, reply.Array[0].Str)
-		return append(resp.AppendArray(b, n), keys...)
+		b = resp.AppendBulkString(b, strconv.FormatUint(next, 10))
+		b = resp.AppendArray(b, len(keys))
+		for _, key := range keys {
+			b = resp.AppendBulkString(b, key)
+		}
+		return b
 	})
+}
+
+// slotCursor is one call of SLOTSSCAN.
+type slotCursor struct {
+	slot, db int
+	at       uint64
+	count    string
+}
+
+// scanSlot reads some keys of a slot from where the cursor stands.
+func (r *Router) scanSlot(ctx context.Context, t *table, m moving, c slotCursor) (next uint64, keys []string, err error) {
+	group, cursor := int(c.at&(1<<groupBits-1)), c.at>>groupBits
+	from, last := m.from, m.phase != topology.PhaseMigrating
+	switch {
+	case last && group != m.from.group:
+		cursor = 0 // the beginning, or a cursor of where the slot was
+	case !last && group == m.to.group:
+		from, last = m.to, true
+	case group != m.from.group:
+		cursor = 0
+	}
+	client, err := r.dialTool(ctx, t.targets[from.master], c.db)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer client.Close()
+	reply, err := client.Do(ctx, "SCAN", strconv.FormatUint(cursor, 10), "COUNT", c.count)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(reply.Array) != 2 {
+		return 0, nil, fmt.Errorf("%s: SCAN answered %s instead of a cursor and keys", client.Addr(), reply.Kind)
+	}
+	for _, key := range reply.Array[1].Array {
+		if topology.SlotOf(key.Str) == c.slot && !fence.IsReserved(key.Str) {
+			keys = append(keys, string(key.Str))
+		}
+	}
+	if !last {
+		if keys, err = r.dropMoved(ctx, t, m, c, keys); err != nil {
+			return 0, nil, err
+		}
+	}
+	at, err := strconv.ParseUint(reply.Array[0].Text(), 10, 64)
+	switch {
+	case err != nil || at > 1<<(64-groupBits)-1:
+		return 0, nil, fmt.Errorf("%s: SCAN answered the cursor %q", client.Addr(), reply.Array[0].Text())
+	case at != 0:
+		return at<<groupBits | uint64(from.group), keys, nil
+	case last:
+		return 0, keys, nil
+	}
+	return uint64(m.to.group), keys, nil
+}
+
+// dropMoved leaves out the keys that have moved: they are read at the target.
+func (r *Router) dropMoved(ctx context.Context, t *table, m moving, c slotCursor, keys []string) ([]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	client, err := r.dialTool(ctx, t.targets[m.to.master], c.db)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	set := string(fence.AppendMovedKey(nil, c.slot, m.epoch))
+	cmds := make([][]string, len(keys))
+	for i, key := range keys {
+		cmds[i] = []string{"SISMEMBER", set, key}
+	}
+	replies, err := client.Pipeline(ctx, cmds...)
+	if err != nil {
+		return nil, err
+	}
+	kept := keys[:0]
+	for i, key := range keys {
+		if err := replies[i].Err(); err != nil {
+			return nil, err
+		}
+		if replies[i].Int == 0 {
+			kept = append(kept, key)
+		}
+	}
+	return kept, nil
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"strconv"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/command"
 	"codis/router/resp"
@@ -63,7 +64,7 @@ type piece struct {
 // split divides a command with keys in several slots over their groups' servers:
 // one sub-command per backend, joined in request order. A command whose keys all
 // live on one server goes there as it is.
-func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) {
+func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) (taken bool) {
 	l := s.l
 	l.stamp++
 	pieces, order := l.pieces[:0], l.order[:0]
@@ -71,24 +72,33 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) {
 
 	if (len(args)-1)%cmd.Step != 0 { // MSET with a key that has no value
 		s.answer(cmd, cmd.AppendArityError(nil))
-		return
+		return true
 	}
+	if len(l.moves) > 0 {
+		keys := l.keys[:0]
+		for i := cmd.First; i < len(args); i += cmd.Step {
+			keys = append(keys, i)
+		}
+		l.keys = keys[:0]
+		if ready, taken := s.prepare(cmd, args, keys); !ready {
+			return taken
+		}
+	}
+	slots := l.slots[:0]
 	for i := cmd.First; i < len(args); i += cmd.Step {
 		slot := topology.SlotOf(args[i])
-		r := l.table.slots[slot]
-		if r == nil {
-			s.fail(cmd, l.noOwner(slot))
-			return
+		srv, err := s.serverOf(cmd, slot, args[i])
+		if err != nil {
+			s.fail(cmd, err)
+			return true
 		}
-		srv := l.servers[s.pickOnce(r, cmd)]
+		slots = append(slots, uint16(slot))
+		l.slots = slots[:0]
 		if srv.stamp != l.stamp {
-			b, err := srv.backend(s.db)
-			if err == nil && b.busy() {
-				err = errBackendBusy
-			}
+			b, err := srv.ready(s.db)
 			if err != nil {
 				s.answer(cmd, srv.appendError(nil, err))
-				return
+				return true
 			}
 			srv.stamp, srv.part = l.stamp, len(pieces)
 			pieces = append(pieces, piece{b: b})
@@ -97,13 +107,28 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) {
 		order = append(order, uint16(srv.part))
 	}
 	if len(pieces) == 1 {
-		q := l.newRequest(s, uint8(cmd.Family))
-		q.silent = s.silent()
-		s.enqueue(q)
+		q := s.newRequest(cmd)
+		l.enterAll(q, slots)
 		pieces[0].b.send(q, frame)
-		return
+		return true
 	}
-	s.sendPieces(cmd, args, pieces, order)
+	s.sendPieces(cmd, args, pieces, order, slots)
+	return true
+}
+
+// serverOf returns the server for one key of a split that is prepared.
+func (s *session) serverOf(cmd *command.Command, slot int, key []byte) (*server, error) {
+	l := s.l
+	if fence.IsReserved(key) {
+		return nil, errReserved
+	}
+	if r := l.table.slots[slot]; r != nil {
+		return l.servers[s.pickOnce(r, cmd)], nil
+	}
+	if m := l.moves[slot]; m != nil {
+		return l.servers[m.to.master], nil
+	}
+	return nil, l.noOwner(slot)
 }
 
 // pickOnce is pick, but all keys of one group and one command go to one server:
@@ -121,9 +146,10 @@ func (s *session) pickOnce(r *route, cmd *command.Command) int {
 }
 
 // sendPieces writes the sub-commands straight into the backends' buffers.
-func (s *session) sendPieces(cmd *command.Command, args [][]byte, pieces []piece, order []uint16) {
+func (s *session) sendPieces(cmd *command.Command, args [][]byte, pieces []piece, order, slots []uint16) {
 	l := s.l
 	q := s.newJoined(cmd, len(pieces))
+	l.enterAll(q, slots)
 	if cmd.Join == command.JoinArray {
 		q.join.order = append(q.join.order, order...)
 	}
@@ -152,6 +178,10 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 		return
 	}
 	l := s.l
+	if l.table.fenced && cmd.Family != command.FamilyScripting {
+		s.broadcastFenced(cmd)
+		return
+	}
 	masters := l.table.owners
 	if cmd.Family == command.FamilyScripting {
 		masters = l.table.masters
@@ -164,10 +194,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 	defer func() { l.pieces = pieces[:0] }()
 	for _, index := range masters {
 		srv := l.servers[index]
-		b, err := srv.backend(s.db)
-		if err == nil && b.busy() {
-			err = errBackendBusy
-		}
+		b, err := srv.ready(s.db)
 		if err != nil { // before anything is sent: all masters or none
 			s.answer(cmd, srv.appendError(nil, err))
 			return
@@ -182,16 +209,14 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 
 // newJoined queues the request that stands for all parts.
 func (s *session) newJoined(cmd *command.Command, parts int) *request {
-	q := s.l.newRequest(s, uint8(cmd.Family))
+	q := s.newRequest(cmd)
 	q.state = requestJoining
-	q.silent = s.silent()
 	q.join = s.l.newJoin(cmd.Join)
 	q.join.waiting = parts
 	for range parts {
 		q.join.replies = append(q.join.replies, nil)
 		q.join.cursor = append(q.join.cursor, 0)
 	}
-	s.enqueue(q)
 	return q
 }
 

@@ -33,6 +33,11 @@ type loopStats struct {
 	dials, dialErrors uint64
 	// lost counts requests whose backend connection broke before the reply.
 	lost uint64
+	// accesses counts keys that were moved because a client asked for them.
+	accesses uint64
+	// held counts requests that waited for a hold, leaseLost those whose lease ran
+	// out before the reply.
+	held, leaseLost uint64
 	// lag is how late the last tick was run, in nanoseconds.
 	lag int64
 }
@@ -67,5 +72,8 @@ func (s *loopStats) add(o *loopStats) {
 	s.dials += o.dials
 	s.dialErrors += o.dialErrors
 	s.lost += o.lost
+	s.held += o.held
+	s.accesses += o.accesses
+	s.leaseLost += o.leaseLost
 	s.lag = max(s.lag, o.lag)
 }

@@ -47,8 +47,13 @@ type route struct {
 // table is the immutable routing table that every loop adopts: the topology and
 // the health of the servers, folded into what one request needs to look up.
 type table struct {
-	epoch   uint64
-	slots   [topology.SlotCount]*route
+	epoch uint64
+	// slots holds the route of each slot that is served in the plain way; moving
+	// those on hold or on their way. A slot in neither is unassigned.
+	slots  [topology.SlotCount]*route
+	moving map[int]moving
+	// fenced says that a move is under way or not cleaned up: there are reserved keys.
+	fenced  bool
 	targets []target
 	// masters are the masters of all groups, owners of those that own slots.
 	masters, owners []int
@@ -63,6 +68,10 @@ type limits struct {
 	flush, dumpRestore bool
 	backendTimeout     time.Duration
 	dialTimeout        time.Duration
+	holdDeadline       time.Duration
+	holdRequests       int
+	holdBytes          int64
+	quorumLoss         quorumLoss
 	maxClients         int
 	idleTimeout        time.Duration
 	keepAlive          time.Duration
@@ -100,18 +109,33 @@ func newTable(s *topology.State, health map[string]Health, here place) *table {
 		routes[id] = t.addGroup(group, own, health, maxLag, here)
 	}
 	owning := make(map[int]bool, len(routes))
+	own := func(group int) {
+		if !owning[group] {
+			owning[group] = true
+			t.owners = append(t.owners, routes[group].master)
+		}
+	}
 	for i, slot := range s.Slots {
 		r := routes[slot.Group]
 		if r == nil {
 			continue
 		}
-		t.slots[i] = r
-		if !owning[slot.Group] {
-			owning[slot.Group] = true
-			t.owners = append(t.owners, r.master)
+		if slot.Phase == topology.PhaseServing {
+			t.slots[i] = r
+		} else {
+			if t.moving == nil {
+				t.moving = make(map[int]moving)
+			}
+			t.fenced = true
+			t.moving[i] = moving{phase: slot.Phase, epoch: slot.Epoch, from: r, to: routes[slot.Target]}
+			own(slot.Target)
 		}
+		own(slot.Group)
 	}
 	slices.Sort(t.owners)
+	for _, job := range s.Jobs {
+		t.fenced = t.fenced || len(job.Batches) > 0
+	}
 	return t
 }
 
@@ -198,6 +222,10 @@ func newLimits(s topology.Settings) limits {
 		dumpRestore:    s.Bool("dump-restore"),
 		backendTimeout: s.Duration("backend-timeout"),
 		dialTimeout:    s.Duration("backend-dial-timeout"),
+		holdDeadline:   s.Duration("hold-deadline"),
+		holdRequests:   s.Int("hold-max-requests"),
+		holdBytes:      s.Bytes("hold-max-bytes"),
+		quorumLoss:     parseQuorumLoss(s.Text("on-quorum-loss")),
 		maxClients:     s.Int("maxclients"),
 		idleTimeout:    s.Duration("timeout"),
 		keepAlive:      s.Duration("tcp-keepalive"),

@@ -1,0 +1,258 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+
+	"codis/migrate/fence"
+	"codis/raftstore/topology"
+	"codis/router/command"
+	"codis/router/resp"
+)
+
+// maxMoved bounds the keys that a loop remembers to have moved, over all slots.
+const maxMoved = 100_000
+
+// errFenced is returned for a key whose slot is not fenced as this node's table
+// says: the table is old, and a newer one is on its way.
+var errFenced = errors.New("TRYAGAIN the slot is on its way elsewhere")
+
+// accessStep is where a key access is: member -> gate -> restore. See package
+// fence for the protocol.
+type accessStep uint8
+
+const (
+	accessMember accessStep = iota
+	accessGate
+	accessRestore
+)
+
+func (s accessStep) String() string {
+	switch s {
+	case accessMember:
+		return "member"
+	case accessGate:
+		return "gate"
+	case accessRestore:
+		return "restore"
+	}
+	return "unknown"
+}
+
+type accessKey struct {
+	slot, db int
+	key      string
+}
+
+// access brings one key of a moving slot to where its requests go. Sessions that
+// want the key wait for it; everyone else goes on.
+type access struct {
+	accessKey
+	epoch    uint64
+	from, to *server
+	step     accessStep
+	waiters  []*session
+}
+
+// prepare makes sure that a request's keys are where the request is going to be
+// sent: no slot on hold, all keys of migrating slots moved. It returns go when the
+// request may be sent now; otherwise taken says whether it was answered with an
+// error, or has to be dispatched again.
+func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (ready, taken bool) {
+	l := s.l
+	if err := s.accessErr; err != nil {
+		s.accessErr = nil
+		s.fail(cmd, err)
+		return false, true
+	}
+	for _, key := range keys {
+		slot := topology.SlotOf(args[key])
+		if m := l.moves[slot]; m != nil && m.phase == topology.PhaseHolding {
+			return false, s.onHold(cmd, m, slot)
+		}
+	}
+	for _, key := range keys {
+		slot := topology.SlotOf(args[key])
+		m := l.moves[slot]
+		if m == nil {
+			continue
+		}
+		if _, moved := m.moved[s.db][string(args[key])]; !moved {
+			l.reach(s, m, slot, args[key])
+		}
+	}
+	if s.reaching > 0 {
+		s.pause |= pauseAccess
+		return false, false
+	}
+	return true, false
+}
+
+// reach starts the access of a key, or joins the one that is under way.
+func (l *loop) reach(s *session, m *move, slot int, key []byte) {
+	at := accessKey{slot: slot, db: s.db, key: string(key)}
+	a := l.keyAccess[at]
+	if a != nil && a.epoch == m.epoch {
+		for _, waiting := range a.waiters {
+			if waiting == s { // the same key twice in one command
+				return
+			}
+		}
+	} else {
+		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master]}
+		l.keyAccess[at] = a
+		l.accesses[slot]++
+		l.stats.accesses++
+		// The answer may come at once, when a server is away: after this round.
+		l.started = append(l.started, a)
+	}
+	a.waiters = append(a.waiters, s)
+	s.reaching++
+}
+
+// startAccesses sends the first step of the accesses of this round.
+func (l *loop) startAccesses() {
+	for i := 0; i < len(l.started); i++ {
+		a := l.started[i]
+		l.script = fence.AppendMember(l.script[:0], a.slot, a.epoch, []byte(a.key))
+		l.sendAccess(a, a.to)
+	}
+	clear(l.started)
+	l.started = l.started[:0]
+}
+
+// sendAccess sends the script in l.script for the access's step.
+func (l *loop) sendAccess(a *access, to *server) {
+	b, err := to.ready(a.db)
+	if err != nil {
+		l.endAccess(a, errors.New(string(to.appendError(nil, err)[1:])))
+		return
+	}
+	q := l.newRequest(nil, 0)
+	q.access = a
+	b.send(q, l.script)
+}
+
+// completeAccess takes the reply to one step and sends the next one.
+func (l *loop) completeAccess(q *request, reply []byte) {
+	a := q.access
+	l.freeRequest(q)
+	switch a.step {
+	case accessMember:
+		moved, err := fence.ParseMember(reply)
+		switch {
+		case err != nil:
+			l.endAccess(a, a.explain(err))
+		case moved:
+			l.arrived(a)
+		default:
+			a.step = accessGate
+			l.script = fence.AppendGate(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			l.sendAccess(a, a.from)
+		}
+	case accessGate:
+		gate, err := fence.ParseGate(reply)
+		switch {
+		case err != nil:
+			l.endAccess(a, a.explain(err))
+		case gate.Kind == fence.GateFenced:
+			l.endAccess(a, errFenced)
+		case gate.Kind == fence.GateAbsent:
+			l.arrived(a)
+		default:
+			a.step = accessRestore
+			l.script = fence.AppendRestore(l.script[:0], a.slot, a.epoch, []byte(a.key), gate.TTL, gate.Dump)
+			l.sendAccess(a, a.to)
+			l.trimScript()
+		}
+	case accessRestore:
+		result, err := fence.ParseRestore(reply)
+		switch {
+		case err != nil:
+			l.endAccess(a, a.explain(err))
+		case result == fence.RestoreFenced:
+			l.endAccess(a, errFenced)
+		default:
+			l.arrived(a)
+		}
+	}
+}
+
+// explain says what failed to the client whose request had to wait for it.
+func (a *access) explain(err error) error {
+	var se *resp.ServerError
+	if errors.As(err, &se) && se.Code == "TRYAGAIN" {
+		return se
+	}
+	return fmt.Errorf("ERR the key could not be moved to group %d (%s): %w", a.to.group, a.step, err)
+}
+
+// arrived remembers that the key is at the target or nowhere, if the plan and its
+// servers are still the same.
+func (l *loop) arrived(a *access) {
+	if m := l.moves[a.slot]; m != nil && m.epoch == a.epoch &&
+		l.servers[m.from.master] == a.from && l.servers[m.to.master] == a.to {
+		if l.movedCount >= maxMoved {
+			l.forgetMoved()
+		}
+		if m.moved[a.db] == nil {
+			m.moved[a.db] = make(map[string]struct{})
+		}
+		m.moved[a.db][a.key] = struct{}{}
+		l.movedCount++
+	}
+	l.endAccess(a, nil)
+}
+
+// endAccess lets the sessions that waited for the key go on.
+func (l *loop) endAccess(a *access, err error) {
+	if l.keyAccess[a.accessKey] == a {
+		delete(l.keyAccess, a.accessKey)
+	}
+	l.accesses[a.slot]--
+	for _, s := range a.waiters {
+		if s.closed {
+			continue
+		}
+		switch {
+		case err == errFenced:
+			s.fenced = true
+		case err != nil:
+			s.accessErr = err
+		}
+		if s.reaching--; s.reaching == 0 {
+			s.reached()
+		}
+	}
+}
+
+// reached goes on with the request whose keys have all been reached. When one was
+// fenced, the request waits for a newer table, up to hold-deadline.
+func (s *session) reached() {
+	if !s.fenced {
+		s.fencedUntil = 0
+		s.unpause(pauseAccess)
+		return
+	}
+	s.fenced = false
+	deadline := int64(s.l.table.limits.holdDeadline)
+	switch {
+	case s.fencedUntil == 0:
+		s.fencedUntil = s.l.now + deadline
+	case s.l.now >= s.fencedUntil:
+		s.fencedUntil = 0
+		s.accessErr = errFenced
+		s.unpause(pauseAccess)
+		return
+	}
+	// Try again with the next table, or else at the next tick.
+	s.pause = s.pause&^pauseAccess | pauseHeld
+	s.l.waiting = append(s.l.waiting, waitingSession{s, s.l.now})
+}
+
+// trimScript lets go of what a large value has left.
+func (l *loop) trimScript() {
+	if cap(l.script) > 1<<20 {
+		l.script = nil
+	}
+}

@@ -1,0 +1,143 @@
+package router
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"codis/router/resp"
+)
+
+// How long a reaper waits between two tries.
+const (
+	reapMin = 50 * time.Millisecond
+	reapMax = 2 * time.Second
+)
+
+// enter counts a request as in flight in a slot, until leave. A hold is drained
+// when no request of its slots is in flight in any loop (SAFETY L3).
+func (l *loop) enter(q *request, slot int) {
+	l.inflight[slot]++
+	q.slots = append(q.slots, uint16(slot))
+}
+
+// enterAll counts a request in several slots, once for each of its keys.
+func (l *loop) enterAll(q *request, slots []uint16) {
+	for _, slot := range slots {
+		l.inflight[slot]++
+	}
+	q.slots = append(q.slots, slots...)
+}
+
+// leave ends the count of a request; its reply is here or will never be.
+func (l *loop) leave(q *request) {
+	for _, slot := range q.slots {
+		l.inflight[slot]--
+	}
+	q.slots = q.slots[:0]
+}
+
+// haunting is a connection that was given up while the server may still run what
+// came over it, with the slots of those requests.
+type haunting struct {
+	clientID int64
+	runID    string
+	slots    []uint16
+}
+
+// haunt keeps the slots of requests in flight that were answered with an error
+// because their connection broke or timed out: the server may run them still, and
+// can't any more only after CLIENT KILL ID of that connection was answered, or
+// when it has another run ID (SAFETY L3, and its facts).
+func (b *backend) haunt(slots []uint16) {
+	if len(slots) == 0 {
+		return
+	}
+	for _, slot := range slots {
+		b.l.inflight[slot]++
+	}
+	b.srv.hauntings = append(b.srv.hauntings, haunting{clientID: b.clientID, runID: b.runID, slots: slots})
+	b.srv.reap()
+}
+
+// reap starts the server's reaper, a goroutine that makes sure of its hauntings
+// one after the other, unless it runs.
+func (s *server) reap() {
+	if s.reaping || len(s.hauntings) == 0 {
+		return
+	}
+	s.reaping = true
+	pending := slices.Clone(s.hauntings)
+	s.l.r.spawn(func(ctx context.Context) {
+		for wait := reapMin; ; wait = min(2*wait, reapMax) {
+			if s.reaped(ctx, pending) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+		}
+		s.l.post(func() {
+			s.reaping = false
+			for _, h := range pending {
+				for _, slot := range h.slots {
+					s.l.inflight[slot]--
+				}
+			}
+			s.hauntings = append([]haunting(nil), s.hauntings[len(pending):]...)
+			s.reap() // what has come meanwhile
+		})
+	})
+}
+
+// reaped returns true once the server can't run anything that came over the
+// connections any more.
+func (s *server) reaped(ctx context.Context, pending []haunting) bool {
+	client, err := s.l.r.dialTool(ctx, s.target, 0)
+	if err != nil {
+		return false
+	}
+	defer client.Close()
+	runID, err := askRunID(ctx, client)
+	if err != nil {
+		return false
+	}
+	for _, h := range pending {
+		switch {
+		case h.runID != runID: // another process: it never saw the connection
+		case h.clientID == 0:
+			return false // a server that does not tell its clients' IDs: only its restart helps
+		default:
+			// Any answer will do: the connection is gone when it comes.
+			if _, err := client.Do(ctx, "CLIENT", "KILL", "ID", itoa(h.clientID)); err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// askRunID asks a server for its run ID, which changes when it restarts.
+func askRunID(ctx context.Context, client *resp.Client) (string, error) {
+	reply, err := client.Do(ctx, "INFO", "server")
+	if err != nil {
+		return "", err
+	}
+	return resp.ParseInfo(reply.Text())["run_id"], nil
+}
+
+// slotsOf gathers the slots of the requests that a connection owes.
+func (b *backend) slotsOf() []uint16 {
+	var slots []uint16
+	for i := range b.fifo.size {
+		q := b.fifo.ring[(b.fifo.head+i)&(len(b.fifo.ring)-1)]
+		if q.parent != nil {
+			q = q.parent
+		}
+		slots = append(slots, q.slots...)
+	}
+	slices.Sort(slots)
+	return slots
+}

@@ -1,0 +1,59 @@
+package router
+
+import "codis/router/command"
+
+// quorumLoss is what a node does whose lease has run out: the setting
+// on-quorum-loss.
+type quorumLoss uint8
+
+const (
+	lossStop  quorumLoss = iota // refuse every request for data
+	lossReads                   // answer read-only commands, which may be stale
+	lossServe                   // go on; then a silent node blocks moves and failovers
+)
+
+func parseQuorumLoss(text string) quorumLoss {
+	switch text {
+	case "reads":
+		return lossReads
+	case "serve":
+		return lossServe
+	default:
+		return lossStop
+	}
+}
+
+const (
+	noLeaseText   = "-CLUSTERDOWN this node has lost the cluster: it has no lease, see CODIS.INFO\r\n"
+	leaseLostText = "-ERR lease lost, outcome unknown\r\n"
+)
+
+// bound says whether a command may only be served under a lease (SAFETY L1).
+func (l *loop) bound(cmd *command.Command) bool {
+	switch l.table.limits.quorumLoss {
+	case lossServe:
+		return false
+	case lossReads:
+		return !cmd.Flags.Has(command.FlagReadonly)
+	default:
+		return true
+	}
+}
+
+// leased says whether the node's lease holds at the time of this round.
+func (l *loop) leased() bool { return l.now < l.lease }
+
+// loseLease answers a request whose lease ran out between dispatch and reply, and
+// ends its session: the servers may have been told to forget this node meanwhile,
+// so nobody knows what the reply is worth (SAFETY L2).
+func (l *loop) loseLease(q *request) {
+	l.stats.leaseLost++
+	l.pool.put(q.reply)
+	q.reply = nil
+	q.bound = false
+	s := q.sess
+	l.complete(q, []byte(leaseLostText))
+	if s != nil {
+		s.close()
+	}
+}
