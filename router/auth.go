@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -63,8 +64,12 @@ func (s *session) checkPassword(user string, password []byte) (refusal []byte) {
 func (s *session) delay() {
 	wait := s.l.r.failures.next(s.addr, time.Now())
 	s.pause |= pauseDelay
-	time.AfterFunc(wait, func() {
-		s.l.post(func() { s.unpause(pauseDelay) })
+	s.l.r.spawn(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+			s.l.post(func() { s.unpause(pauseDelay) })
+		}
 	})
 }
 

@@ -227,7 +227,8 @@ func (s *session) pick(r *route, cmd *command.Command) int {
 	if want == readDefault {
 		want = s.l.table.readFrom
 	}
-	if want == readMaster || !cmd.Flags.Has(command.FlagReadonly) {
+	if want == readMaster || !cmd.Flags.Has(command.FlagReadonly) ||
+		cmd.Name == "evalsha_ro" { // a replica does not have the scripts that its master was sent
 		return r.master
 	}
 	members := r.replicas

@@ -45,7 +45,7 @@ func TestStopDelivers(t *testing.T) {
 		for _, s := range stats {
 			sum += s.inflight
 		}
-		return err == nil && sum > 600
+		return err == nil && sum > 200
 	})
 	stopped := make(chan error, 1)
 	go func() {

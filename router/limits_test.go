@@ -156,7 +156,7 @@ func TestQueryBufferLimit(t *testing.T) {
 func TestOutputBufferLimit(t *testing.T) {
 	t.Parallel()
 	log := new(logRecorder)
-	v := newLive(t, 2, Config{Logger: slog.New(log)}, "client-output-buffer-limit", "32mb")
+	v := newLive(t, 2, Config{Logger: slog.New(log)}, "client-output-buffer-limit", "4mb")
 	other := dialWire(t, v.r)
 	const size = 100_000
 	setBig(t, other, "big", size)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codis/router/resp"
+	"codis/router/resp/resptest"
 )
 
 // script is a pipeline and what it must be answered with.
@@ -393,4 +394,23 @@ func TestParkedClientDisconnects(t *testing.T) {
 	dialWire(t, r).wantReply("+PONG\r\n", "PING")
 	waitServersIdle(t, r)
 	waitBuffersEmpty(t, r)
+}
+
+// TestPipelineOfLargeReplies: a client that asks for more at once than may be kept
+// for it, and reads it steadily, gets all of it (USERS.md 13).
+func TestPipelineOfLargeReplies(t *testing.T) {
+	t.Parallel()
+	server := resptest.StartRedis(t)
+	r := newRouter(t, Config{}, withSettings(t, newState(t, server.Addr), "client-output-buffer-limit", "128mb"))
+	w := dialWire(t, r)
+	value := strings.Repeat("v", 1<<20)
+	w.wantReply("+OK\r\n", "SET", "k", value)
+	const asked = 400
+	go w.send(strings.Repeat("GET k\r\n", asked))
+	want := fmt.Sprintf("$%d\r\n%s\r\n", len(value), value)
+	for i := range asked {
+		if got := w.read(); got != want {
+			t.Fatalf("reply %d: %d bytes, beginning with %.40q", i, len(got), got)
+		}
+	}
 }

@@ -111,6 +111,7 @@ func (l *loop) complete(q *request, reply []byte) {
 	case s == nil: // the client is gone
 		l.freeRequest(q)
 	case s.head == q:
+		s.replySize += (len(reply) - s.replySize) / 8
 		s.pop() // first: a failed write forgets what is still queued
 		if !q.silent {
 			s.write(reply)
@@ -118,6 +119,7 @@ func (l *loop) complete(q *request, reply []byte) {
 		l.freeRequest(q)
 		s.release()
 	default:
+		s.replySize += (len(reply) - s.replySize) / 8
 		if !q.silent {
 			q.reply = l.pool.append(nil, reply)
 		}
@@ -138,6 +140,7 @@ func (l *loop) finish(q *request) {
 		return
 	}
 	s := q.sess
+	s.replySize += (len(q.reply) - s.replySize) / 8
 	if s.head != q {
 		s.shelve(q)
 		return

@@ -334,7 +334,7 @@ func (r *Router) run(l *loop) {
 func (r *Router) closeClients(ctx context.Context) {
 	_ = r.eachLoop(ctx, func(l *loop) {
 		for _, s := range l.sessions {
-			s.close()
+			s.finish()
 		}
 	})
 	for r.clients.Load() > 0 {

@@ -9,9 +9,14 @@ import (
 )
 
 const (
-	// maxPipeline is how many requests of one session may be under way; the bytes
-	// behind them wait in its query buffer until half of them are answered.
+	// maxPipeline is how many requests of one session may be under way, minPipeline
+	// how many always may; the bytes behind them wait in its query buffer until half
+	// of them are answered. Between the two, windowBytes of replies are expected at
+	// the size of its replies of late, which is taken for firstReply to begin with.
 	maxPipeline = 4096
+	minPipeline = 16
+	windowBytes = 16 << 20
+	firstReply  = 256 << 10
 	// outputHighWater is how many unsent bytes make a session wait for its reader
 	// before more of its requests are taken.
 	outputHighWater = 1 << 20
@@ -61,7 +66,9 @@ type session struct {
 	// head and tail are the requests that are not answered yet, in request order.
 	head, tail *request
 	pending    int
-	pause      pause
+	// replySize is the moving average of its replies' sizes, in bytes.
+	replySize int
+	pause     pause
 	// dirty sessions are in the loop's list for this round; closed ones have no
 	// connection any more.
 	dirty, closed bool
@@ -104,6 +111,7 @@ type session struct {
 // opened is called by the loop once the connection is registered.
 func (s *session) opened(c *poll.Conn) {
 	s.conn = c
+	s.replySize = firstReply
 	s.created, s.active = s.l.now, s.l.now
 	s.l.sessions[s.id] = s
 	s.l.stats.accepted++
@@ -147,9 +155,16 @@ func (s *session) readAhead() int {
 	return max(inputHighWater, int(s.l.table.limits.queryBuffer/2))
 }
 
+// read has the loop read from the client again, unless that is over.
+func (s *session) read() {
+	if !s.ended {
+		s.conn.ResumeReading()
+	}
+}
+
 // resume goes on with the bytes that waited.
 func (s *session) resume() {
-	s.conn.ResumeReading()
+	s.read()
 	s.inPos += s.consume(s.in[s.inPos:])
 	switch {
 	case s.inPos == len(s.in) || s.pause&pauseClosing != 0:
@@ -300,9 +315,15 @@ func (s *session) enqueue(q *request) {
 	}
 	s.tail = q
 	s.pending++
-	if s.pending >= maxPipeline {
+	if s.pending >= minPipeline && s.pending >= s.window() {
 		s.pause |= pausePipeline
 	}
+}
+
+// window is how many requests may be under way, so that their replies are not
+// more than their reader can be expected to take soon.
+func (s *session) window() int {
+	return min(max(windowBytes/max(s.replySize, 1), minPipeline), maxPipeline)
 }
 
 // pop takes the oldest request off the queue; the caller frees it.
@@ -314,7 +335,7 @@ func (s *session) pop() {
 	}
 	s.pending--
 	s.shelved -= len(q.reply)
-	if s.pause&pausePipeline != 0 && s.pending <= maxPipeline/2 {
+	if s.pause&pausePipeline != 0 && s.pending <= s.window()/2 {
 		s.unpause(pausePipeline)
 	}
 }
@@ -425,6 +446,12 @@ func (s *session) Ended() {
 	s.markDirty()
 }
 
+// finish ends the session once all that it has sent is answered.
+func (s *session) finish() {
+	s.conn.PauseReading()
+	s.Ended()
+}
+
 // finished says whether nothing is left to do: the session closes, or its client
 // has ended, and all that could be answered is. Bytes that wait without a scanner
 // are requests that are still to be taken, with one they are half a frame.
@@ -469,7 +496,7 @@ func (s *session) checkOutput() {
 		s.discard()
 	case waiting > outputHighWater && s.pause&pauseOutput == 0:
 		s.pause |= pauseOutput
-		s.conn.ResumeReading() // see readAhead
+		s.read() // see readAhead
 	case waiting == 0 && s.pause&pauseOutput != 0:
 		s.unpause(pauseOutput)
 	}
