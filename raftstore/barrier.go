@@ -33,8 +33,11 @@ func (s *Store) Barrier(ctx context.Context, epoch uint64) (silent []topology.No
 }
 
 func (b *leases) barrier(ctx context.Context, epoch uint64) ([]topology.Node, error) {
-	// The epoch has to be one that is committed; see ledger.floor.
+	// The epoch has to be one of this term or an earlier one; see ledger.floor.
 	if err := b.store.WaitEpoch(ctx, epoch); err != nil {
+		return nil, err
+	}
+	if err := b.check(); err != nil {
 		return nil, err
 	}
 	began := b.store.now()
@@ -74,7 +77,7 @@ func (b *leases) wait(ctx context.Context, changed <-chan struct{}, v verdict, n
 	select {
 	case <-changed:
 	case <-later:
-	case <-b.term.Done():
+	case <-b.ctx.Done():
 		return ErrNotLeader
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %s: %w", ErrBarrier, strings.Join(v.waiting, "; "), context.Cause(ctx))

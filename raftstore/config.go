@@ -69,6 +69,8 @@ type Config struct {
 type seams struct {
 	// now replaces Boottime.
 	now func() int64
+	// wrap is put around each connection to a node with that ID.
+	wrap func(id string, c net.Conn) net.Conn
 	// beforeEntry is called before the leader writes an entry for renewals.
 	beforeEntry func(context.Context) error
 	// beforeAnswer is called when a lease is granted, before the node hears of it.

@@ -83,7 +83,9 @@ func (f *fsm) apply(entry *raft.Log) any {
 		return err
 	}
 	if entry.Type != raft.LogCommand {
+		// Raft's own configuration: nothing of the table, but an entry all the same.
 		if entry.Type == raft.LogConfiguration {
+			// Raft has decoded it before, in the same way, so it can't panic here.
 			// Raft has decoded it before, in the same way, so it can't panic here.
 			f.setServers(serverIDs(raft.DecodeConfiguration(entry.Data)))
 		}

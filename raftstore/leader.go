@@ -61,9 +61,10 @@ func (s *Store) lead(ctx context.Context) {
 		err := error(nil)
 		if !ready {
 			err = s.catchUp(ctx)
-			if ready = err == nil; ready {
-				s.leases.Store(s.openLeases(ctx))
+			if err == nil {
+				err = s.takeLeases(ctx, term)
 			}
+			ready = err == nil
 		}
 		if ready && !working {
 			working = s.startWork(ctx, &work)

@@ -17,7 +17,9 @@ const renewalWindow = 20 * time.Millisecond
 // and the entries that renewals wait for.
 type leases struct {
 	store *Store
-	term  context.Context
+	// term is the number of the term, and ctx ends with it, if a little late.
+	term uint64
+	ctx  context.Context
 	// changed wakes up barriers: somebody was heard.
 	changed broadcast
 
@@ -33,12 +35,34 @@ type round struct {
 	err  error // written before done is closed
 }
 
-// openLeases begins the book of a term, once the first entry of that term has been
-// applied on this node.
-func (s *Store) openLeases(term context.Context) *leases {
-	state := s.State()
-	return &leases{store: s, term: term, ledger: openLedger(s.fsm.past.opening(s.now(), state), s.cfg.seams.faults)}
+// openLeases begins the book of a term, once an entry that was written in that term
+// has been applied on this node.
+func (s *Store) openLeases(ctx context.Context, term uint64) (*leases, error) {
+	opening := s.fsm.past.opening(s.now(), s.State())
+	b := &leases{store: s, term: term, ctx: ctx, ledger: openLedger(opening, s.cfg.seams.faults)}
+	return b, b.check()
 }
+
+// takeLeases makes this node the one that grants them.
+func (s *Store) takeLeases(ctx context.Context, term uint64) error {
+	b, err := s.openLeases(ctx, term)
+	if err == nil {
+		s.leases.Store(b)
+	}
+	return err
+}
+
+// check says whether the term still goes on. Raft learns of a later term before it
+// writes or commits an entry of it: what was committed, or applied here, before a
+// check that succeeds, is of this term or an earlier one.
+func (b *leases) check() error {
+	if b.store.raft.CurrentTerm() == b.term || b.faults().anyTerm {
+		return nil
+	}
+	return ErrNotLeader
+}
+
+func (b *leases) faults() faults { return b.store.cfg.seams.faults }
 
 // hear takes in a sign of life.
 func (b *leases) hear(r renewal) error {
@@ -62,7 +86,7 @@ func (b *leases) renew(ctx context.Context, r renewal) (time.Duration, error) {
 	if err := b.grant(arrived, 0, r); err != nil {
 		return 0, err
 	}
-	if !b.ledger.faults.noEntry {
+	if !b.faults().noEntry {
 		if err := b.confirm(ctx); err != nil {
 			return 0, err
 		}
@@ -98,8 +122,8 @@ func (b *leases) giveBack(r renewal) error {
 }
 
 // confirm returns when an entry is committed, and all before it are applied here,
-// that was written after the call. So this node led the cluster after the call:
-// no other leader had an entry of a later term committed by then.
+// that was written after the call, in this term. So no other leader had committed
+// an entry of a later term when the call began.
 func (b *leases) confirm(ctx context.Context) error {
 	b.mu.Lock()
 	r := b.open
@@ -114,7 +138,10 @@ func (b *leases) confirm(ctx context.Context) error {
 	b.mu.Unlock()
 	select {
 	case <-r.done:
-		return r.err
+		if r.err != nil {
+			return fmt.Errorf("%w: %w", ErrNotLeader, r.err)
+		}
+		return b.check()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -127,15 +154,13 @@ func (b *leases) write(r *round) {
 	defer window.Stop()
 	select {
 	case <-window.C:
-	case <-b.term.Done():
+	case <-b.ctx.Done():
 	}
 	// Nobody joins any more: the entry has to be younger than every renewal.
 	b.mu.Lock()
 	b.open = nil
 	b.mu.Unlock()
-	if err := b.store.commitEntry(b.term); err != nil {
-		r.err = fmt.Errorf("%w: %w", ErrNotLeader, err)
-	}
+	r.err = b.store.commitEntry(b.ctx)
 }
 
 // commitEntry writes an entry that says nothing, and returns when it is committed

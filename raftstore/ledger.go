@@ -49,13 +49,14 @@ type account struct {
 // it arrived. And a renewal is granted only when an entry is committed that was
 // written after it arrived: an earlier leader can't have done that for a renewal
 // that arrived after this leader's first entry. So all leases of earlier terms
-// were asked for before the ledger was opened.
+// were asked for before the ledger was opened. Both are about one term: a ledger is
+// of no use, not even for the same leader, when there was another term in between.
 type ledger struct {
 	// floor is the epoch that any holder must have acknowledged before it gets a
 	// lease. Every barrier that has gone on, in this term or before, was of that
 	// epoch or an earlier one. So a barrier of a leader that was deposed without
-	// knowing it is right all the same: its epoch was committed before the next term
-	// began, and nobody gets a lease in that term who has not acknowledged it.
+	// knowing it is right all the same, if its epoch is of its own term or an earlier
+	// one: nobody gets a lease in a later term who has not acknowledged that epoch.
 	floor uint64
 	// blind is until when somebody may hold a lease who is not in the ledger.
 	blind    int64
@@ -75,6 +76,7 @@ type faults struct {
 	keepAck      bool // a new process inherits the acknowledgements of the last one
 	deafToLonger bool // a longer lease from before the setting was changed is forgotten
 	notBlind     bool // a leader that was given a snapshot believes to know all
+	anyTerm      bool // what is committed or applied in a later term counts in an earlier one
 }
 
 // opening is what a term begins with, seen after the first entry of that term has

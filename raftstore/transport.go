@@ -24,6 +24,14 @@ var errDiskStalled = errors.New("a write of the log hangs")
 // name: messages for a node must never reach another data directory that has
 // taken over its address, or its vote would count twice.
 func (s *Store) dial(ctx context.Context, id string, kind peer.Kind) (net.Conn, error) {
+	c, err := s.find(ctx, id, kind)
+	if wrap := s.cfg.seams.wrap; wrap != nil && err == nil {
+		c = wrap(id, c)
+	}
+	return c, err
+}
+
+func (s *Store) find(ctx context.Context, id string, kind peer.Kind) (net.Conn, error) {
 	if id == s.self.ID {
 		return s.port.Dial(ctx, s.port.Addr(), peer.Identity{ID: id, Incarnation: s.self.Incarnation}, kind)
 	}
