@@ -1,0 +1,300 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"codis/migrate/fence"
+	"codis/raftstore/topology"
+	"codis/router/resp"
+)
+
+// waitSetup bounds the wait for replicas while clients wait too.
+const waitSetup = time.Second
+
+// begin takes slots from serving to migrating. All that may take long is done
+// before the hold, and the hold is released when anything in it fails.
+func (r *run) begin(ctx context.Context, t task) error {
+	s := r.c.store.State()
+	from, err := r.c.openMaster(ctx, s, t.from)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	to, err := r.c.openMaster(ctx, s, t.to)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	r.observe(s, from)
+	job := s.Jobs[t.job]
+	purge, err := r.prepare(ctx, s, t, to, job.Options.Consent)
+	if err != nil {
+		return err
+	}
+	// Nodes that are silent already lose their leases here, not while clients wait.
+	limit, cancel := context.WithTimeout(ctx, barrierLimit(s))
+	defer cancel()
+	if _, err := r.c.store.Barrier(limit, s.Epoch); err != nil {
+		return fmt.Errorf("wait for all nodes: %w", err)
+	}
+	h := hold{run: r, job: t.job, moves: t.moves, from: from, to: to, purge: purge,
+		dbs: databases(r.c.cfg.Databases, from.facts, to.facts), needFrom: need(s, t.from, from.facts), needTo: need(s, t.to, to.facts)}
+	return h.do(ctx)
+}
+
+// barrierLimit is enough for a barrier that has to wait for a node's lease to end.
+func barrierLimit(s *topology.State) time.Duration {
+	return 2*s.Settings.Duration("lease") + time.Second
+}
+
+// databases is where the keys of a move may be: where clients may write, and
+// wherever there are keys.
+func databases(count int, servers ...serverFacts) []int {
+	all := map[int]bool{}
+	for db := range count {
+		all[db] = true
+	}
+	for _, f := range servers {
+		for db := range f.keys {
+			all[db] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// observe learns how many keys a slot of a group has.
+func (r *run) observe(s *topology.State, l *link) {
+	owned, keys := 0, int64(0)
+	for _, slot := range s.Slots {
+		if slot.Group == l.group {
+			owned++
+		}
+	}
+	for _, n := range l.facts.keys {
+		keys += n
+	}
+	r.mu.Lock()
+	r.perSlot[l.group] = float64(keys) / float64(max(owned, 1))
+	r.mu.Unlock()
+}
+
+// hold is the time during which nobody serves the slots of a batch.
+type hold struct {
+	run              *run
+	job, epoch       uint64
+	moves            []topology.SlotMove
+	slots            []int
+	from, to         *link
+	needFrom, needTo int
+	dbs              []int
+	purge            leftovers
+	// deadlines, by the servers' own clocks.
+	deadlineFrom, deadlineTo int64
+}
+
+func (h *hold) do(ctx context.Context) (err error) {
+	c := h.run.c
+	h.slots = topology.Batch{Ranges: h.moves}.Slots()
+	// The clocks are read first: a request that lands within the window lands
+	// before another leader can have ended this batch, see cleanUp.
+	if h.deadlineFrom, err = h.deadline(ctx, h.from); err != nil {
+		return err
+	}
+	if h.deadlineTo, err = h.deadline(ctx, h.to); err != nil {
+		return err
+	}
+	began := time.Now()
+	if h.epoch, err = c.propose(ctx, topology.SlotsHold{Job: h.job, Moves: h.moves}); err != nil {
+		return stale(err)
+	}
+	limit, cancel := context.WithTimeout(ctx, barrierLimit(c.store.State()))
+	defer cancel()
+	if err = h.together(limit, h.barrier, h.fence, h.mark); err == nil {
+		if err = h.purgeLeftovers(limit); err == nil {
+			_, err = c.propose(ctx, topology.SlotsMigrate{Job: h.job, Epoch: h.epoch})
+		}
+	}
+	if err == nil {
+		c.log.Info("slots migrate", "job", h.job, "epoch", h.epoch, "slots", len(h.slots),
+			"from", h.from.group, "to", h.to.group, "held", time.Since(began).Round(time.Microsecond))
+		return nil
+	}
+	if ctx.Err() == nil {
+		if _, released := c.propose(ctx, topology.SlotsRelease{Job: h.job, Epoch: h.epoch}); released != nil {
+			c.log.Warn("a hold could not be released yet", "job", h.job, "epoch", h.epoch, "error", released)
+		}
+	}
+	return stale(err)
+}
+
+func (h *hold) deadline(ctx context.Context, l *link) (int64, error) {
+	r, err := l.one(ctx, "TIME")
+	if err != nil {
+		return 0, err
+	}
+	if len(r.Array) != 2 {
+		return 0, l.wrap(fmt.Errorf("TIME: %w", resp.ErrProtocol))
+	}
+	seconds, _ := strconv.ParseInt(r.Array[0].Text(), 10, 64)
+	micros, _ := strconv.ParseInt(r.Array[1].Text(), 10, 64)
+	return seconds*1000 + micros/1000 + h.run.c.cfg.SetupWindow.Milliseconds(), nil
+}
+
+// together runs all and returns the first error, after all have ended.
+func (h *hold) together(ctx context.Context, parts ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for _, part := range parts {
+		all.Go(func() {
+			if err := part(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// barrier waits until no node writes at the old group any more.
+func (h *hold) barrier(ctx context.Context) error {
+	silent, err := h.run.c.store.Barrier(ctx, h.epoch)
+	if err != nil {
+		return fmt.Errorf("wait for all nodes: %w", err)
+	}
+	return h.run.c.hangUp(ctx, h.from.group, silent)
+}
+
+// fence sets X(slot) in every database of the old group.
+func (h *hold) fence(ctx context.Context) error {
+	return h.setUp(ctx, h.from, h.needFrom, func(dst []byte) []byte {
+		return fence.AppendSetFences(dst, h.epoch, h.slots, h.deadlineFrom)
+	})
+}
+
+// mark makes M(slot, epoch) in every database of the new group.
+func (h *hold) mark(ctx context.Context) error {
+	return h.setUp(ctx, h.to, h.needTo, func(dst []byte) []byte {
+		return fence.AppendSetMarkers(dst, h.epoch, h.slots, h.deadlineTo)
+	})
+}
+
+func (h *hold) setUp(ctx context.Context, l *link, replicas int, request func([]byte) []byte) error {
+	for _, db := range h.dbs {
+		l.request("SELECT", strconv.Itoa(db))
+		l.out = request(l.out)
+	}
+	waits := l.wait(replicas, waitSetup)
+	frames, err := l.do(ctx, 2*len(h.dbs)+waits)
+	if err != nil {
+		return err
+	}
+	for i, db := range h.dbs {
+		if err := l.status(frames[2*i]); err != nil {
+			// A server with fewer databases has no keys there. Its fences went to the
+			// database before, which does no harm.
+			if l.facts.keys[db] > 0 || !strings.Contains(err.Error(), "out of range") {
+				return fmt.Errorf("select database %d: %w", db, err)
+			}
+		}
+		if err := l.status(frames[2*i+1]); err != nil {
+			return fmt.Errorf("set the fences: %w", err)
+		}
+	}
+	if waits > 0 {
+		return l.waited(frames[2*len(h.dbs)], replicas)
+	}
+	return nil
+}
+
+// purgeLeftovers deletes what the new group has of the slots: no client can reach
+// it, and a person has agreed.
+func (h *hold) purgeLeftovers(ctx context.Context) error {
+	if len(h.purge.keys) == 0 {
+		return nil
+	}
+	mine := map[int]bool{}
+	for _, slot := range h.slots {
+		mine[slot] = true
+	}
+	batch, parts := fence.NewBatch(h.epoch), 0
+	for db, keys := range h.purge.keys {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k fence.Key) bool { return !mine[k.Slot] })
+		for part := range slices.Chunk(keys, 256) {
+			h.to.request("SELECT", strconv.Itoa(db))
+			h.to.out = batch.AppendPurge(h.to.out, part, h.deadlineTo)
+			parts++
+		}
+	}
+	frames, err := h.to.do(ctx, 2*parts)
+	if err != nil {
+		return err
+	}
+	deleted := int64(0)
+	for i := range parts {
+		n, fenced, err := fence.ParseUnlink(frames[2*i+1])
+		if err != nil || fenced {
+			return h.to.wrap(fmt.Errorf("delete left-over keys: %q: %w", frames[2*i+1], err))
+		}
+		deleted += n
+	}
+	h.run.c.log.Info("left-over keys deleted at the target", "job", h.job, "group", h.to.group, "keys", deleted)
+	if !h.purge.complete {
+		return fmt.Errorf("%d left-over keys deleted at group %d, there are more", deleted, h.to.group)
+	}
+	return nil
+}
+
+// hangUp ends connections of nodes that have no lease any more: what they have
+// sent before may still wait in the server's buffers.
+func (c *Controller) hangUp(ctx context.Context, group int, silent []topology.Node) error {
+	if len(silent) == 0 {
+		return nil
+	}
+	l, err := c.open(ctx, c.store.State(), group)
+	if err != nil {
+		return fmt.Errorf("end connections of silent nodes: %w", err)
+	}
+	defer l.close()
+	names := map[string]bool{}
+	for _, node := range silent {
+		names["codis:"+node.ID] = true
+	}
+	list, err := l.one(ctx, "CLIENT", "LIST")
+	if err != nil {
+		return fmt.Errorf("end connections of silent nodes: %w", err)
+	}
+	kills := 0
+	for line := range strings.Lines(list.Text()) {
+		id, name := "", ""
+		for _, field := range strings.Fields(line) {
+			if v, ok := strings.CutPrefix(field, "id="); ok {
+				id = v
+			} else if v, ok := strings.CutPrefix(field, "name="); ok {
+				name = v
+			}
+		}
+		if names[name] {
+			l.request("CLIENT", "KILL", "ID", id)
+			kills++
+		}
+	}
+	frames, err := l.do(ctx, kills)
+	if err != nil {
+		return fmt.Errorf("end connections of silent nodes: %w", err)
+	}
+	for _, frame := range frames { // 0: it was gone already
+		if resp.IsError(frame) {
+			return l.wrap(fmt.Errorf("end connections of silent nodes: %q", frame))
+		}
+	}
+	c.log.Warn("connections of silent nodes ended", "group", group, "nodes", len(silent), "connections", kills)
+	return nil
+}

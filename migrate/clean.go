@@ -1,0 +1,77 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"codis/migrate/fence"
+	"codis/raftstore/topology"
+)
+
+// cleanUp removes a batch's reserved keys, once no node asks for them any more.
+func (r *run) cleanUp(ctx context.Context, t task) error {
+	s := r.c.store.State()
+	limit, cancel := context.WithTimeout(ctx, barrierLimit(s))
+	defer cancel()
+	// Any entry after the one that ended the batch will do.
+	if _, err := r.c.store.Barrier(limit, s.Epoch); err != nil {
+		return fmt.Errorf("wait for all nodes: %w", err)
+	}
+	// A leader before this one, or a connection that broke, may have left a
+	// request to set fences on its way. It is late after this, by the server's
+	// clock; a tenth is for clocks that run apart.
+	r.mu.Lock()
+	first := r.seen[t.epoch]
+	r.mu.Unlock()
+	if !r.ownMove(t.epoch) {
+		if err := sleep(ctx, time.Until(first.Add(r.c.cfg.SetupWindow*11/10))); err != nil {
+			return err
+		}
+	}
+	slots := topology.Batch{Ranges: t.moves}.Slots()
+	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
+		return err
+	}
+	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFences(dst, t.epoch, slots) }, t.epoch); err != nil {
+		return err
+	}
+	_, err := r.c.propose(ctx, topology.SlotsCleaned{Job: t.job, Epoch: t.epoch})
+	return stale(err)
+}
+
+// ownMove says whether this run has brought a batch to its end itself: a batch
+// that was moved had all its fences set, and answered for, before.
+func (r *run) ownMove(epoch uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.moved[epoch]
+}
+
+func (r *run) drop(ctx context.Context, s *topology.State, group int, request func([]byte) []byte, epoch uint64) error {
+	l, err := r.c.openMaster(ctx, s, group)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	dbs := databases(r.c.cfg.Databases, l.facts)
+	for _, db := range dbs {
+		l.request("SELECT", strconv.Itoa(db))
+		l.out = request(l.out)
+		l.out = fence.AppendDropWait(l.out, epoch)
+	}
+	frames, err := l.do(ctx, 3*len(dbs))
+	if err != nil {
+		return err
+	}
+	for i := range dbs {
+		if frames[3*i][0] == '-' { // fewer databases: it was the one before, again
+			continue
+		}
+		if frames[3*i+1][0] == '-' {
+			return l.wrap(fmt.Errorf("remove reserved keys: %q", frames[3*i+1]))
+		}
+	}
+	return nil
+}

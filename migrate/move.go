@@ -1,0 +1,265 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"codis/migrate/fence"
+	"codis/raftstore/topology"
+)
+
+// errLost is returned when the reserved keys of a move are not where they were
+// set: a server lost them, and what else it lost nobody knows.
+var errLost = errors.New("reserved keys are gone: was the server emptied, restored from a backup, or did it evict them?")
+
+// move copies keys until a whole pass has met none, and says so.
+func (r *run) move(ctx context.Context, t task) error {
+	s := r.c.store.State()
+	masters := [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
+	ctx, stop := r.while(ctx, func(s *topology.State) bool {
+		j := s.Jobs[t.job]
+		b, ok := j.Batch(t.epoch)
+		return ok && b.Phase == topology.BatchMigrating && j.State != topology.JobPaused &&
+			masters == [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
+	})
+	defer stop()
+	m, err := r.newMover(ctx, s, t)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	err = m.untilEmpty(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.moved[t.epoch] = true
+	delete(r.inBatch, t.epoch)
+	r.mu.Unlock()
+	_, err = r.c.propose(ctx, topology.SlotsDone{Job: t.job, Epoch: t.epoch})
+	return stale(err)
+}
+
+// mover copies the keys of one batch of slots. Its stages have a connection each:
+//
+//	scan at G1 -> gate at G1 -> restore and WAIT at G2 -> unlink at G1
+type mover struct {
+	run   *run
+	task  task
+	tally *tally
+	slots [topology.SlotCount]bool
+	list  []int
+
+	scan, gate, unlink *link // to the old group's master
+	restore            *link // to the new one's
+	pings              [2]*link
+	idle               [2]time.Duration
+	brakes             [2]brake
+
+	met    int64 // keys of the slots that the pass has met
+	failed failure
+}
+
+// failure is what the new group refused.
+type failure struct {
+	count int64
+	text  string // the first one's reason
+}
+
+func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover, err error) {
+	m := &mover{run: r, task: t, tally: r.c.tallyOf(t.job), list: topology.Batch{Ranges: t.moves}.Slots()}
+	for _, slot := range m.list {
+		m.slots[slot] = true
+	}
+	defer func() {
+		if err != nil {
+			m.close()
+		}
+	}()
+	for _, open := range []struct {
+		to    **link
+		group int
+	}{{&m.scan, t.from}, {&m.gate, t.from}, {&m.unlink, t.from}, {&m.restore, t.to}, {&m.pings[0], t.from}, {&m.pings[1], t.to}} {
+		if *open.to, err = r.c.openMaster(ctx, s, open.group); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.same(m.scan.facts, m.gate.facts, m.unlink.facts, m.pings[0].facts); err != nil {
+		return nil, err
+	}
+	for i := range m.pings {
+		if m.idle[i], err = idle(ctx, m.pings[i]); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// same refuses to work with two servers at one address: a cursor is one server's.
+func (m *mover) same(facts ...serverFacts) error {
+	for _, f := range facts {
+		if f.runID != facts[0].runID || f.replID != facts[0].replID || !f.master {
+			return fmt.Errorf("group %d: the server has changed under way", m.task.from)
+		}
+	}
+	return nil
+}
+
+func (m *mover) close() {
+	for _, l := range []*link{m.scan, m.gate, m.unlink, m.restore, m.pings[0], m.pings[1]} {
+		if l != nil {
+			l.close()
+		}
+	}
+}
+
+// untilEmpty makes passes until one has met nothing, and watches both masters.
+func (m *mover) untilEmpty(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watches sync.WaitGroup
+	for i, l := range m.pings {
+		watches.Go(func() {
+			if err := m.brakes[i].watch(ctx, l, m.idle[i], func(took time.Duration) {
+				m.say(fmt.Sprintf("slowed down: group %d takes %s to answer PING, %s when idle", l.group, took.Round(time.Millisecond/10), m.idle[i]))
+			}); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	err := m.passes(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	watches.Wait()
+	return err
+}
+
+func (m *mover) passes(ctx context.Context) error {
+	for {
+		first, err := m.scan.ask(ctx)
+		if err != nil {
+			return err
+		}
+		m.run.observeBatch(m, first)
+		if err := m.checkMoved(ctx, first); err != nil {
+			return err
+		}
+		m.met, m.failed = 0, failure{}
+		for _, db := range slices.Sorted(maps.Keys(first.keys)) {
+			if err := m.database(ctx, db); err != nil {
+				return err
+			}
+		}
+		last, err := m.scan.ask(ctx)
+		if err != nil {
+			return err
+		}
+		if err := m.same(m.scan.facts, first, last); err != nil {
+			return err
+		}
+		if m.failed.count > 0 {
+			return fmt.Errorf("group %d refuses %d keys: %s", m.task.to, m.failed.count, m.failed.text)
+		}
+		m.say("")
+		if m.met == 0 {
+			return m.settle(ctx)
+		}
+	}
+}
+
+// say shows why the batch does not get on; an empty reason, that it does.
+func (m *mover) say(reason string) { m.tally.say(m.task.taskKey, reason) }
+
+// checkMoved refuses to go on without the moved sets. They must not be made
+// again: what they knew kept deleted keys from coming back.
+func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
+	dbs := slices.Sorted(maps.Keys(source.keys))
+	for _, db := range dbs {
+		m.restore.request("SELECT", strconv.Itoa(db))
+		m.restore.out = fence.AppendCountMoved(m.restore.out, m.task.epoch, m.list)
+	}
+	frames, err := m.restore.do(ctx, 2*len(dbs))
+	if err != nil {
+		return err
+	}
+	for i, db := range dbs {
+		if err := m.restore.status(frames[2*i]); err != nil {
+			return fmt.Errorf("select database %d: %w", db, err)
+		}
+		if want := ":" + strconv.Itoa(len(m.list)) + "\r\n"; string(frames[2*i+1]) != want {
+			return m.restore.wrap(errLost)
+		}
+	}
+	return nil
+}
+
+// settle makes sure that the old group's replicas have deleted what its master
+// has: one that is promoted later must not hold keys of slots that are elsewhere.
+func (m *mover) settle(ctx context.Context) error {
+	m.unlink.out = fence.AppendWaitWrite(m.unlink.out, m.task.epoch)
+	if _, err := m.unlink.do(ctx, 1); err != nil {
+		return err
+	}
+	return m.replicas(ctx, m.unlink)
+}
+
+const (
+	// waitRound is how long one WAIT of the mover takes at most, waitRounds how
+	// many there are before the pass is given up.
+	waitRound  = 500 * time.Millisecond
+	waitRounds = 20
+)
+
+// replicas waits until the replicas of a link's group have what it has written.
+// While they have not, the reason is shown and nothing goes on behind it.
+func (m *mover) replicas(ctx context.Context, l *link) error {
+	for round := 0; ; round++ {
+		n := need(m.run.c.store.State(), l.group, l.facts)
+		if l.wait(n, waitRound) == 0 {
+			return nil
+		}
+		frames, err := l.do(ctx, 1)
+		if err != nil {
+			return err
+		}
+		err = l.waited(frames[0], n)
+		if err == nil || !errors.Is(err, errReplicas) {
+			if round > 0 {
+				m.say("")
+			}
+			return err
+		}
+		m.say(err.Error() + "; nothing is deleted until they have")
+		if round >= waitRounds {
+			return err
+		}
+	}
+}
+
+// brake waits as long as the slower master asks for.
+func (m *mover) brake(ctx context.Context) error {
+	if m.brakes[0].pause.Load() > m.brakes[1].pause.Load() {
+		return m.brakes[0].wait(ctx)
+	}
+	return m.brakes[1].wait(ctx)
+}
+
+// observeBatch learns how many keys the batch and the slots of its group have.
+func (r *run) observeBatch(m *mover, f serverFacts) {
+	l := *m.scan
+	l.facts = f
+	r.observe(r.c.store.State(), &l)
+	r.mu.Lock()
+	r.inBatch[m.task.epoch] = r.perSlot[m.task.from] * float64(len(m.list))
+	r.mu.Unlock()
+}

@@ -1,0 +1,116 @@
+package migrate
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// limiter spreads a job's keys and bytes over time; its tasks share it.
+type limiter struct {
+	mu          sync.Mutex
+	keys, bytes time.Time // when the next may go
+}
+
+// burst is how much may go at once after a pause.
+const burst = 100 * time.Millisecond
+
+// wait blocks as long as the job's limits demand for so many keys and bytes.
+func (l *limiter) wait(ctx context.Context, s *topology.State, job uint64, keys int, bytes int64) error {
+	options := s.Jobs[job].Options
+	keyRate, byteRate := options.KeysPerSecond, options.BytesPerSecond
+	if keyRate == 0 {
+		keyRate = int64(s.Settings.Int("migrate-keys-per-second"))
+	}
+	if byteRate == 0 {
+		byteRate = s.Settings.Bytes("migrate-bytes-per-second")
+	}
+	now := time.Now()
+	l.mu.Lock()
+	at := take(&l.keys, now, int64(keys), keyRate)
+	if other := take(&l.bytes, now, bytes, byteRate); other.After(at) {
+		at = other
+	}
+	l.mu.Unlock()
+	return sleep(ctx, at.Sub(now))
+}
+
+// take reserves n of what comes at a rate per second, and returns when it may go.
+func take(next *time.Time, now time.Time, n, rate int64) time.Time {
+	if rate <= 0 {
+		return now
+	}
+	if earliest := now.Add(-burst); next.Before(earliest) {
+		*next = earliest
+	}
+	at := *next
+	*next = next.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+	return at
+}
+
+const (
+	// pingEvery is how often both masters are asked.
+	pingEvery = 50 * time.Millisecond
+	// pauseStep and pauseMax bound the pause that a slow answer puts before each batch.
+	pauseStep = time.Millisecond
+	pauseMax  = 200 * time.Millisecond
+	// calm is what a PING may always take: below, the mover's own batches show.
+	calm = 4 * time.Millisecond
+)
+
+// brake is the pause between batches that a rise of the masters' PING asks for.
+type brake struct{ pause atomic.Int64 }
+
+// after returns the next pause: up at once when an answer takes much longer than
+// when nothing was moved, down slowly. It is a pure function.
+func after(pause, ping, idle time.Duration) time.Duration {
+	if ping > max(calm, 3*idle) {
+		return min(2*pause+pauseStep, pauseMax)
+	}
+	pause -= pause / 4
+	if pause < pauseStep/4 {
+		return 0
+	}
+	return pause
+}
+
+func (b *brake) wait(ctx context.Context) error { return sleep(ctx, time.Duration(b.pause.Load())) }
+
+// idle is the shortest of a few PINGs.
+func idle(ctx context.Context, l *link) (time.Duration, error) {
+	shortest := time.Duration(math.MaxInt64)
+	for range 5 {
+		began := time.Now()
+		if _, err := l.one(ctx, "PING"); err != nil {
+			return 0, err
+		}
+		shortest = min(shortest, time.Since(began))
+	}
+	return shortest, nil
+}
+
+// watch measures a master until ctx ends.
+func (b *brake) watch(ctx context.Context, l *link, idle time.Duration, slow func(time.Duration)) error {
+	for {
+		if err := sleep(ctx, pingEvery); err != nil {
+			return nil
+		}
+		began := time.Now()
+		if _, err := l.one(ctx, "PING"); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		took := time.Since(began)
+		next := after(time.Duration(b.pause.Load()), took, idle)
+		b.pause.Store(int64(next))
+		if next == pauseMax {
+			slow(took)
+		}
+	}
+}
