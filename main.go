@@ -374,6 +374,7 @@ func (n *Node) startRouter(ctx context.Context, p *ports) error {
 	r, err := router.New(router.Config{
 		NodeID: n.store.Status().ID, Addr: n.Config.Addr, Unix: n.Config.Unix, Host: host, Zone: n.Config.Zone,
 		Password: n.Config.Password, Version: versionText(), Loops: n.Config.Loops, Logger: n.log,
+		Clock: raftstore.Boottime, LeaseUntil: n.store.LeaseUntil, Acked: n.store.Acked,
 	}, ops)
 	if err != nil {
 		return err

@@ -317,13 +317,19 @@ func TestKillNodes(t *testing.T) {
 	}
 	for _, i := range []int{2, 0, 1} {
 		nodes[i].start(t)
+	}
+	for i := range nodes {
 		nodes[i].waitReady(t)
 		if err := sameTable(t, nodes[i].addr, want); err != nil {
 			t.Errorf("all were killed: %v", err)
 		}
-		if got := do(t, nodes[i].addr, "GET", "greeting").Text(); got != "hello" {
-			t.Errorf("all were killed: node %d: got %q", i+1, got)
-		}
+		waitFor(t, "a lease", func() error { // which takes a leader
+			got, err := try(t, nodes[i].addr, "GET", "greeting")
+			if err == nil && got.Text() != "hello" {
+				t.Errorf("all were killed: node %d: got %q", i+1, got.Text())
+			}
+			return err
+		})
 	}
 	changeSetting(t, nodes[0].addr, "60mb")
 }
