@@ -1,7 +1,7 @@
 # Everything that people and CI run. Arguments: make demo ARGS="--port 7000", make bench ARGS="--only get-p1".
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PACKAGES    := ./... ./testdata/bench
+PACKAGES    := ./... ./testdata/lab ./testdata/bench
 FUZZTIME    ?= 20s
 ARGS        ?=
 

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"codis/admin/demo"
-	"codis/admin/demo/child"
+	"codis/testdata/lab"
 )
 
 // startCodis starts one node over the backends, one group each, and waits until
@@ -18,25 +15,12 @@ func (b *bench) startCodis(ctx context.Context) (target, error) {
 	if err := b.build(ctx); err != nil {
 		return target{}, err
 	}
-	var ports [3]int // client, peer, HTTP
-	for i := range ports {
-		var err error
-		if ports[i], err = freePort(); err != nil {
-			return target{}, err
-		}
-	}
-	dir, err := os.MkdirTemp(b.dir, "node-")
+	n, err := b.lab.StartNode(ctx, lab.NodeSpec{ID: fmt.Sprintf("bench%d", len(b.targets)), Path: b.codis,
+		More: []string{"--loops", fmt.Sprint(b.loops), "--pprof"}})
 	if err != nil {
 		return target{}, err
 	}
-	p, err := b.launch(ctx, ports[0], child.Spec{Name: "codis", Path: b.codis, Args: []string{
-		"start", "--id", "bench", "--dir", dir, "--addr", address(ports[0]), "--peer-addr", address(ports[1]),
-		"--http-addr", address(ports[2]), "--loops", fmt.Sprint(b.loops), "--pprof",
-	}})
-	if err != nil {
-		return target{}, err
-	}
-	t := target{name: codis, port: ports[0], proc: p, http: address(ports[2])}
+	t := target{name: codis, port: n.Port, proc: n.Process, http: n.HTTP}
 	var groups []demo.Group
 	for i, addr := range b.redis {
 		groups = append(groups, demo.Group{ID: i + 1, Servers: []string{addr}})
@@ -50,14 +34,9 @@ func (b *bench) startCodis(ctx context.Context) (target, error) {
 }
 
 // build makes the binary when none was given.
-func (b *bench) build(ctx context.Context) error {
-	if b.codis != "" {
-		return nil
+func (b *bench) build(ctx context.Context) (err error) {
+	if b.codis == "" {
+		b.codis, err = b.lab.BuildCodis(ctx)
 	}
-	path := filepath.Join(b.dir, "codis")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return fmt.Errorf("build codis: %w: %s", err, out)
-	}
-	b.codis = path
-	return nil
+	return err
 }

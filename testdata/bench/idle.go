@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"codis/testdata/lab"
 )
 
 const idleName = "idle"
@@ -52,7 +54,7 @@ func (b *bench) idleRSS(ctx context.Context, t target) (float64, error) {
 			return 0, fmt.Errorf("connection %d: %w", len(conns)+1, err)
 		}
 		conns = append(conns, c)
-		if err := pingOn(c); err != nil {
+		if err := lab.PingOn(c); err != nil {
 			return 0, fmt.Errorf("connection %d: %w", len(conns), err)
 		}
 	}

@@ -18,9 +18,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"codis/admin/demo/child"
+	"codis/testdata/lab"
 )
 
 // options are the flags.
@@ -105,21 +104,15 @@ func main() {
 func run(ctx context.Context, o options) error {
 	// Debian keeps nutcracker where only root's PATH looks.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin")
-	if err := raiseFileLimit(); err != nil {
+	if err := lab.RaiseFileLimit(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "codis-bench-")
+	l, err := lab.New("bench")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	group := child.NewGroup()
-	defer func() {
-		stopping, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		group.Close(stopping)
-	}()
-	b := bench{options: o, dir: dir, group: group}
+	defer l.Close(false)
+	b := bench{options: o, lab: l}
 	if err := b.start(ctx); err != nil {
 		return err
 	}

@@ -145,12 +145,3 @@ func download(ctx context.Context, url, path string) error {
 	}
 	return file.Close()
 }
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return 0
-	}
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"codis/testdata/lab"
 )
 
 // cpuTime is the CPU time that a process has used, all threads: from the
@@ -61,24 +63,10 @@ func cpuTicks(pid int) (time.Duration, error) {
 
 // residentBytes is the resident set size of a process.
 func residentBytes(pid int) (float64, error) {
-	kb, err := procField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
+	kb, err := lab.ProcField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseFloat(strings.TrimSuffix(kb, " kB"), 64)
 	return n * 1024, err
-}
-
-// procField returns the value of the first `name : value` line of a /proc file.
-func procField(path, name string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	return "", fmt.Errorf("%s: no field %s", path, name)
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
+
+	"codis/testdata/lab"
 )
 
 // report collects the medians and prints them.
@@ -39,7 +37,7 @@ func (r *report) add(w workload, samples map[string][]sample) {
 			for i, s := range list {
 				values[i] = field(s)
 			}
-			return median(values)
+			return lab.Median(values)
 		}
 		medians[name] = sample{
 			ops: of(func(s sample) float64 { return s.ops }),
@@ -59,11 +57,11 @@ func (r *report) write(out io.Writer, markdown bool) error {
 		fmt.Fprintln(out, line)
 	}
 	fmt.Fprintln(out)
-	for _, t := range []table{r.medianTable(), r.ratioTable(), r.idleTable()} {
+	for _, t := range []lab.Table{r.medianTable(), r.ratioTable(), r.idleTable()} {
 		if len(t) < 2 {
 			continue
 		}
-		if err := t.write(out, markdown); err != nil {
+		if err := t.Write(out, markdown); err != nil {
 			return err
 		}
 		fmt.Fprintln(out)
@@ -71,8 +69,8 @@ func (r *report) write(out io.Writer, markdown bool) error {
 	return nil
 }
 
-func (r *report) medianTable() table {
-	t := table{{"workload", "through", "ops/s", "CPU us/op", "p50 ms", "p99 ms", "RSS MB"}}
+func (r *report) medianTable() lab.Table {
+	t := lab.Table{{"workload", "through", "ops/s", "CPU us/op", "p50 ms", "p99 ms", "RSS MB"}}
 	for _, row := range r.rows {
 		for _, name := range []string{direct, twemproxy, codis} {
 			s, ok := row.medians[name]
@@ -87,8 +85,8 @@ func (r *report) medianTable() table {
 }
 
 // ratioTable compares codis to twemproxy and to what it must reach.
-func (r *report) ratioTable() table {
-	t := table{{"codis / twemproxy", "ops/s", "CPU/op", "p50", "p99", "goal"}}
+func (r *report) ratioTable() lab.Table {
+	t := lab.Table{{"codis / twemproxy", "ops/s", "CPU/op", "p50", "p99", "goal"}}
 	for _, row := range r.rows {
 		a, okA := row.medians[codis]
 		b, okB := row.medians[twemproxy]
@@ -126,60 +124,22 @@ func (g goal) verdict(codis, twemproxy sample) string {
 	return strings.Join(parts, ", ")
 }
 
-func (r *report) idleTable() table {
-	t := table{{r.idleTitle, "bytes"}}
+func (r *report) idleTable() lab.Table {
+	t := lab.Table{{r.idleTitle, "bytes"}}
 	for _, i := range r.idle {
 		t = append(t, []string{i.name, fmt.Sprintf("%.0f", i.bytes)})
 	}
 	return t
 }
 
-// table is rows of cells, the header first.
-type table [][]string
-
-func (t table) write(out io.Writer, markdown bool) error {
-	if markdown {
-		for i, cells := range t {
-			fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | "))
-			if i == 0 {
-				fmt.Fprintf(out, "|%s\n", strings.Repeat("---|", len(cells)))
-			}
-		}
-		return nil
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, cells := range t {
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
-	}
-	return w.Flush()
-}
-
 // describeMachine names what the numbers were measured on and with.
 func describeMachine(ctx context.Context, b bench) []string {
-	model, err := procField("/proc/cpuinfo", "model name")
-	if err != nil {
-		model = "unknown CPU"
-	}
-	lines := []string{
-		fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", model, runtime.NumCPU(), version(ctx, "uname", "-r"), runtime.Version(),
-			time.Now().Format(time.DateOnly)),
-		version(ctx, b.redisServer, "--version"),
-	}
+	lines := []string{lab.DescribeMachine(ctx), lab.Version(ctx, b.redisServer, "--version")}
 	if slices.Contains(b.proxyList(), twemproxy) {
-		lines = append(lines, version(ctx, b.nutcracker, "--version"))
+		lines = append(lines, lab.Version(ctx, b.nutcracker, "--version"))
 	}
 	if slices.Contains(b.proxyList(), codis) {
-		lines = append(lines, version(ctx, b.codis, "version"))
+		lines = append(lines, lab.Version(ctx, b.codis, "version"))
 	}
 	return append(lines, fmt.Sprintf("%d connections, %d rounds, medians; codis with %d event loop(s)", b.clients, b.rounds, b.loops))
-}
-
-// version is the first line that a program prints of itself.
-func version(ctx context.Context, path string, args ...string) string {
-	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
-	if err != nil {
-		return path + ": " + err.Error()
-	}
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return line
 }
