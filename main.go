@@ -32,6 +32,7 @@ import (
 	"codis/admin/cli"
 	"codis/admin/config"
 	"codis/admin/demo"
+	"codis/migrate"
 	"codis/migrate/failover"
 	"codis/raftstore"
 	"codis/raftstore/topology"
@@ -204,6 +205,7 @@ type Node struct {
 	store   *raftstore.Store
 	router  *router.Router
 	prober  *failover.Prober
+	mover   *migrate.Controller
 	serving atomic.Pointer[router.Router] // set once router runs
 	closing sync.Once
 	closed  error
@@ -240,7 +242,7 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 			_ = n.Close(closing) // the first error counts
 		}
 	}()
-	for _, step := range []func(context.Context, *ports) error{n.startHTTP, n.startStore, n.startProber, n.startRouter} {
+	for _, step := range []func(context.Context, *ports) error{n.startHTTP, n.startStore, n.startProber, n.startMover, n.startRouter} {
 		if err := step(ctx, p); err != nil {
 			return nil, err
 		}
@@ -354,6 +356,19 @@ func (n *Node) startProber(context.Context, *ports) error {
 		prober.Close()
 		return nil
 	})
+	return nil
+}
+
+// startMover moves slots while this node leads; the store runs and ends it.
+func (n *Node) startMover(context.Context, *ports) error {
+	c := migrate.DefaultConfig()
+	c.Store, c.Name, c.Logger = n.store, n.store.Status().ID, n.log
+	mover, err := migrate.New(c)
+	if err != nil {
+		return err
+	}
+	n.mover = mover
+	n.store.SetLeaderWork(mover.Run)
 	return nil
 }
 
