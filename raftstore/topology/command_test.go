@@ -88,6 +88,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"a field more":   `{"format":1,"type":"group-del","request_id":"r","body":{"id":1},"urgent":true}`,
 		"no body":        `{"format":1,"type":"group-del","request_id":"r"}`,
 		"something more": `{"format":1,"type":"group-del","request_id":"r","body":{"id":1}} {}`,
+		"another word":   `{"format":1,"type":"job-set-state","request_id":"r","body":{"id":1,"state":"asleep"}}`,
+		"another kind":   `{"format":1,"type":"job-create","request_id":"r","body":{"kind":"burn","moves":[],"options":{}}}`,
 		"a huge number":  `{"format":1,"type":"group-del","request_id":"r","body":{"id":99999999999999999999}}`,
 	} {
 		if c, err := DecodeCommand([]byte(text)); !errors.Is(err, ErrUnknownCommand) {
@@ -106,6 +108,16 @@ func FuzzApply(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, body := range []Body{
+		SlotsCleaned{Job: 11, Epoch: 12}, SlotsDone{Job: 11, Epoch: 15}, SlotsMigrate{Job: 11, Epoch: 17}, SlotsRelease{Job: 11, Epoch: 17},
+		SlotsHold{Job: 11, Moves: []SlotMove{{Start: 12, End: 19, From: 7, To: 8}}}, JobSetState{ID: 11, State: JobCancelling, Reason: "\x00"},
+	} {
+		data, err := Command{RequestID: "r", Body: body}.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := DecodeCommand(data)
 		if err != nil {
@@ -114,7 +126,7 @@ func FuzzApply(f *testing.F) {
 			}
 			return
 		}
-		for _, s := range []*State{NewState(), initialised(t)} {
+		for _, s := range []*State{NewState(), initialised(t), moving(t)} {
 			before := mustEncode(t, s)
 			next, outcome := Apply(s, s.Epoch+1, c)
 			if mustEncode(t, s) != before {

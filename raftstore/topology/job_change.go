@@ -25,8 +25,8 @@ type JobSetState struct {
 
 func (b JobSetState) word() string { return "job-set-state" }
 
-func (b JobSetState) describe(*State) string {
-	text := fmt.Sprintf("job %d is %s", b.ID, b.State)
+func (b JobSetState) describe(s *State) string {
+	text := fmt.Sprintf("job %d is %s", b.ID, s.Jobs[b.ID].State)
 	if b.Reason != "" {
 		text += ": " + plainText(b.Reason)
 	}

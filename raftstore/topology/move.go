@@ -88,9 +88,9 @@ type SlotsRelease struct {
 
 func (b SlotsRelease) word() string { return "slots-release" }
 
-func (b SlotsRelease) describe(s *State) string {
-	return "released: " + s.describeBatch(b.Job, b.Epoch)
-}
+// A hold that can't be finished is tried again and again; the job's Reason tells of
+// it, the history would be full of it.
+func (b SlotsRelease) describe(*State) string { return "" }
 
 func (b SlotsRelease) apply(s *State, _ Command, _ uint64) *Error {
 	j, at, err := s.batch(b.Job, b.Epoch, BatchHolding)
@@ -112,7 +112,10 @@ type SlotsDone struct {
 
 func (b SlotsDone) word() string { return "slots-done" }
 
-func (b SlotsDone) describe(s *State) string { return "moved: " + s.describeBatch(b.Job, b.Epoch) }
+func (b SlotsDone) describe(s *State) string {
+	batch, _ := s.Jobs[b.Job].Batch(b.Epoch)
+	return fmt.Sprintf("moved: %s (job %d)", describeMoves(batch.Ranges), b.Job)
+}
 
 func (b SlotsDone) apply(s *State, _ Command, _ uint64) *Error {
 	j, at, err := s.batch(b.Job, b.Epoch, BatchMigrating)
@@ -136,10 +139,15 @@ type SlotsCleaned struct {
 func (b SlotsCleaned) word() string { return "slots-cleaned" }
 
 func (b SlotsCleaned) describe(s *State) string {
-	if j := s.Jobs[b.Job]; j.State.Finished() {
-		return fmt.Sprintf("job %d is %s", b.Job, j.State)
+	j := s.Jobs[b.Job]
+	if !j.State.Finished() {
+		return ""
 	}
-	return ""
+	text := fmt.Sprintf("job %d is %s", b.Job, j.State)
+	if reverse, ok := s.Jobs[s.Epoch]; ok {
+		text += fmt.Sprintf(", job %d moves back %s", reverse.ID, describeMoves(reverse.Moves))
+	}
+	return text
 }
 
 func (b SlotsCleaned) apply(s *State, c Command, index uint64) *Error {
@@ -169,11 +177,6 @@ func (s *State) batch(job, epoch uint64, phase BatchPhase) (Job, int, *Error) {
 		return Job{}, 0, refuse(CodeStale, "batch %d of job %d is %s, not %s", epoch, job, is, phase)
 	}
 	return j, at, nil
-}
-
-func (s *State) describeBatch(job, epoch uint64) string {
-	b, _ := s.Jobs[job].Batch(epoch)
-	return fmt.Sprintf("%s (job %d)", describeMoves(b.Ranges), job)
 }
 
 // serve lets a group serve the slots of a batch.

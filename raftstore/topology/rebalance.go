@@ -38,6 +38,9 @@ func newRebalance(s *State, weights map[int]int) (*rebalance, error) {
 			return nil, noGroup(id)
 		}
 	}
+	if len(r.ids) == 0 {
+		return nil, refuse(CodeNoGroup, "there is no group")
+	}
 	if sum == 0 {
 		return nil, refuse(CodeBadArg, "no group has a weight above 0, so the slots have nowhere to go")
 	}

@@ -85,6 +85,12 @@ func (w *world) step(line string) string {
 		return w.history()
 	case "settings":
 		return w.settings()
+	case "jobs":
+		return w.jobs()
+	case "plan-migrate":
+		return w.planMigrate(rest)
+	case "rebalance":
+		return w.planRebalance(rest)
 	case "plan", "assign-auto":
 		return w.plan(verb == "assign-auto")
 	}
@@ -151,7 +157,11 @@ func (w *world) run(c Command) string {
 func (w *world) slots() string {
 	var out strings.Builder
 	for _, row := range w.state.Ranges() {
-		fmt.Fprintf(&out, "%d-%d %s group=%d master=%s\n", row.Start, row.End, row.Phase, row.Group, row.Master)
+		fmt.Fprintf(&out, "%d-%d %s group=%d master=%s", row.Start, row.End, row.Phase, row.Group, row.Master)
+		if row.Target != 0 {
+			fmt.Fprintf(&out, " target=%d epoch=%d job=%d", row.Target, w.state.Slots[row.Start].Epoch, row.Job)
+		}
+		out.WriteString("\n")
 	}
 	return out.String()
 }
@@ -216,4 +226,52 @@ func mustEncode(tb testing.TB, s *State) string {
 		tb.Fatal(err)
 	}
 	return string(data)
+}
+
+func (w *world) jobs() string {
+	var out strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(w.state.Jobs)) {
+		j := w.state.Jobs[id]
+		fmt.Fprintf(&out, "job %d %s %s %d/%d slots by %s options=%+v created=%d ended=%d reason=%q\n", id, j.Kind, j.State,
+			j.Progress.SlotsDone, j.Progress.SlotsTotal, j.Who, j.Options, j.CreatedAt, j.EndedAt, j.Reason)
+		for _, row := range []struct {
+			what  string
+			moves []SlotMove
+		}{{"moves", j.Moves}, {"pending", w.state.Pending(j)}, {"back", j.Back}} {
+			if len(row.moves) > 0 {
+				fmt.Fprintf(&out, "  %s: %s\n", row.what, describeMoves(row.moves))
+			}
+		}
+		for _, b := range j.Batches {
+			fmt.Fprintf(&out, "  batch %d %s: %s\n", b.Epoch, b.Phase, describeMoves(b.Ranges))
+		}
+	}
+	return out.String()
+}
+
+func (w *world) planMigrate(rest string) string {
+	var start, end, to int
+	if _, err := fmt.Sscan(rest, &start, &end, &to); err != nil {
+		w.tb.Fatal(err)
+	}
+	return showPlan(PlanMigrate(w.state, start, end, to))
+}
+
+func (w *world) planRebalance(rest string) string {
+	in := RebalanceInput{By: BySlots}
+	if err := json.Unmarshal([]byte(rest), &in); err != nil {
+		w.tb.Fatal(err)
+	}
+	return showPlan(PlanRebalance(w.state, in))
+}
+
+func showPlan(moves []SlotMove, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var out strings.Builder
+	for _, m := range moves {
+		fmt.Fprintln(&out, m)
+	}
+	return out.String()
 }

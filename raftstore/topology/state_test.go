@@ -157,3 +157,32 @@ func mustApply(tb testing.TB, s *State, body Body) *State {
 	}
 	return next
 }
+
+// FuzzDecodeJobs reads a state with any bytes for its jobs: what is taken holds the
+// invariants, comes back the same, and can be gone on with.
+func FuzzDecodeJobs(f *testing.F) {
+	whole := mustEncode(f, moving(f))
+	from := strings.Index(whole, `"jobs":`) + len(`"jobs":`)
+	to := strings.Index(whole, `,"settings":`)
+	f.Add(whole[from:to])
+	f.Add("{}")
+	f.Fuzz(func(t *testing.T, jobs string) {
+		s, err := DecodeState([]byte(whole[:from] + jobs + whole[to:]))
+		if err != nil {
+			if !errors.Is(err, ErrUnknownState) {
+				t.Fatalf("error of another kind: %v", err)
+			}
+			return
+		}
+		text := mustEncode(t, s)
+		again, err := DecodeState([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mustEncode(t, again) != text {
+			t.Fatal("read back, it is another state")
+		}
+		w := &walk{tb: t, state: s}
+		w.finish()
+	})
+}
