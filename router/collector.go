@@ -35,6 +35,14 @@ var (
 		"Connections to servers that could not be made.", nil, nil)
 	lostDesc = prometheus.NewDesc("codis_backend_lost_requests_total",
 		"Requests whose server connection broke before the reply.", nil, nil)
+	heldDesc = prometheus.NewDesc("codis_held_requests_total",
+		"Requests that waited because their slot was on hold.", nil, nil)
+	accessesDesc = prometheus.NewDesc("codis_moved_on_access_total",
+		"Keys of moving slots that were moved because a client asked for them.", nil, nil)
+	leaseLostDesc = prometheus.NewDesc("codis_lease_lost_requests_total",
+		"Requests whose lease ran out before their reply.", nil, nil)
+	leaseDesc = prometheus.NewDesc("codis_lease_seconds",
+		"How long this node may still serve, 0 without a lease.", nil, nil)
 	backendsDesc = prometheus.NewDesc("codis_backend_connections",
 		"Connections to servers, by server.", []string{"server"}, nil)
 	inflightDesc = prometheus.NewDesc("codis_backend_inflight",
@@ -118,6 +126,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(dialsDesc, float64(total.dials))
 	counter(dialErrorsDesc, float64(total.dialErrors))
 	counter(lostDesc, float64(total.lost))
+	counter(heldDesc, float64(total.held))
+	counter(accessesDesc, float64(total.accesses))
+	counter(leaseLostDesc, float64(total.leaseLost))
+	gauge(leaseDesc, max(0, float64(c.r.cfg.LeaseUntil()-c.r.cfg.Clock())/1e9))
 	servers, _ := c.r.gatherServers(ctx)
 	for addr, s := range servers {
 		gauge(backendsDesc, float64(s.connections), addr)
