@@ -29,6 +29,7 @@ var metrics = []metric{
 	gauge("table_epoch", "Epoch of the table that this node serves.", func(s *Store, _ Status) float64 { return float64(s.State().Epoch) }),
 	gauge("voters", "Nodes that count for the quorum.", func(_ *Store, st Status) float64 { return float64(len(st.Voters)) }),
 	gauge("nonvoters", "Nodes that only learn.", func(_ *Store, st Status) float64 { return float64(len(st.Nonvoters)) }),
+	gauge("lease_seconds", "How long this node may serve unless its lease is renewed.", func(_ *Store, st Status) float64 { return st.LeaseLeft.Seconds() }),
 	gauge("unreachable_nodes", "Nodes whose heartbeats fail; at the leader only.", func(_ *Store, st Status) float64 { return float64(len(st.Unreachable)) }),
 	gauge("last_contact_seconds", "Time since the leader was heard; 0 at the leader, -1 when never.", func(_ *Store, st Status) float64 {
 		if st.LastContact < 0 {

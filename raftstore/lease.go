@@ -26,8 +26,10 @@ type lease struct {
 func (s *Store) LeaseUntil() int64 { return s.lease.until.Load() }
 
 // RenewedAt returns the Boottime at which the renewal was sent that the lease was
-// granted for. A connection to a server that was opened before then was not
-// overlooked when the leader last ended the connections of silent nodes.
+// granted for; 0 before the first. A new connection to a server may carry traffic
+// once that is later than its opening: had the leader ended this node's connections
+// since, while it was silent, it would have refused that renewal, or have heard
+// from this node that it has adopted the table.
 func (s *Store) RenewedAt() int64 { return s.lease.renewed.Load() }
 
 // Acked says that the router has adopted the table of this epoch, and that nothing

@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type leases struct {
 	ledger *ledger
 	open   *round // renewals may still join it
 }
+
+// errNoEntry is returned when the leader could not commit an entry in time.
+var errNoEntry = errors.New("the leader has committed nothing in time")
 
 // round is one entry of the log, and the renewals that wait for it.
 type round struct {
@@ -86,6 +90,8 @@ func (b *leases) renew(ctx context.Context, r renewal) (time.Duration, error) {
 	if err := b.grant(arrived, 0, r); err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, b.store.cfg.PeerTimeout, errNoEntry)
+	defer cancel()
 	if !b.faults().noEntry {
 		if err := b.confirm(ctx); err != nil {
 			return 0, err
