@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"codis/admin/demo"
 	"codis/testdata/lab"
@@ -25,12 +24,7 @@ func (b *bench) startCodis(ctx context.Context) (target, error) {
 	for i, addr := range b.redis {
 		groups = append(groups, demo.Group{ID: i + 1, Servers: []string{addr}})
 	}
-	forming, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := demo.Form(forming, t.addr(), groups); err != nil {
-		return target{}, err
-	}
-	return t, demo.WaitServed(forming, []string{t.addr()})
+	return t, lab.Form(ctx, []string{t.addr()}, groups)
 }
 
 // build makes the binary when none was given.

@@ -2,9 +2,14 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"time"
 
+	"codis/admin/demo"
 	"codis/admin/demo/child"
+	"codis/raftstore/topology"
+	"codis/router/resp"
 )
 
 // Node is one codis node, which can be killed and started again with the same
@@ -62,4 +67,27 @@ func (l *Lab) StartNode(ctx context.Context, s NodeSpec) (*Node, error) {
 func (n *Node) Start(ctx context.Context) (err error) {
 	n.Process, err = n.lab.Launch(ctx, n.Addr, n.spec)
 	return err
+}
+
+// Form makes groups, gives them all slots and waits until every node serves all of
+// them. A node that has just founded its cluster may not know the cluster's ID yet,
+// and refuses changes until it does.
+func Form(ctx context.Context, nodes []string, groups []demo.Group) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := demo.Form(ctx, nodes[0], groups)
+		var refusal *resp.ServerError
+		switch {
+		case err == nil:
+			return errors.Join(demo.WaitVoters(ctx, nodes), demo.WaitServed(ctx, nodes))
+		case !errors.As(err, &refusal) || refusal.Code != string(topology.CodeBadArg):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
