@@ -10,9 +10,6 @@ import (
 	"codis/router/resp"
 )
 
-// maxMoved bounds the keys that a loop remembers to have moved, over all slots.
-const maxMoved = 100_000
-
 // errFenced is returned for a key whose slot is not fenced as this node's table
 // says: the table is old, and a newer one is on its way.
 var errFenced = errors.New("TRYAGAIN the slot is on its way elsewhere")
@@ -192,7 +189,7 @@ func (a *access) explain(err error) error {
 func (l *loop) arrived(a *access) {
 	if m := l.moves[a.slot]; m != nil && m.epoch == a.epoch &&
 		l.servers[m.from.master] == a.from && l.servers[m.to.master] == a.to {
-		if l.movedCount >= maxMoved {
+		if l.movedCount >= l.table.limits.moveCache {
 			l.forgetMoved()
 		}
 		if m.moved[a.db] == nil {

@@ -25,6 +25,9 @@ var (
 	// errBackendRestarted is returned to requests that waited for a connection and
 	// found that the server had restarted: they were not sent.
 	errBackendRestarted = errors.New("the server has restarted, nothing was sent, try again")
+	// errBackendNoLease is returned to requests that waited for a connection until
+	// the lease had run out: they were not sent.
+	errBackendNoLease = errors.New("this node has lost the cluster, nothing was sent")
 	// errBackendBusy is returned when too many bytes wait for a backend already.
 	errBackendBusy = errors.New("too many bytes are waiting for this server")
 )
@@ -196,6 +199,13 @@ func (b *backend) opened(c *poll.Conn) {
 		}
 		s.runID = b.runID
 	}
+	if !b.l.leased() && b.l.table.limits.quorumLoss != lossServe {
+		// A node that was silent has had its connections killed at the servers; what
+		// queued for this one, before or while it was silent, must not follow them
+		// (SAFETY L4). The clock was read after the connection was made.
+		b.giveUp(errBackendNoLease)
+		return
+	}
 	if b.life != b.srv.life {
 		// What has queued was dispatched by what a process knew that is gone. Nothing
 		// of it has been sent.
@@ -331,7 +341,7 @@ func (b *backend) drop(err error) {
 	if b.state == backendClosed {
 		return
 	}
-	sent := b.state == backendReady && err != errBackendRestarted
+	sent := b.state == backendReady && err != errBackendRestarted && err != errBackendNoLease
 	if sent && !b.proven && !b.srv.retired {
 		b.srv.backOff(errBackendUnproven)
 	}

@@ -447,3 +447,29 @@ func TestL2LeaseIsCheckedAgainAtReply(t *testing.T) {
 		until.Store(1 << 60)
 	}
 }
+
+// TestL4NewConnectionsNeedTheLease: what queued for a connection that opens after
+// the lease has run out is not sent: the leader has killed this node's other
+// connections by then, and gone on.
+func TestL4NewConnectionsNeedTheLease(t *testing.T) {
+	t.Parallel()
+	var now, until atomic.Int64
+	now.Store(1)
+	until.Store(1 << 60)
+	server := resptest.StartRedis(t)
+	server.Pause(t) // it accepts, and answers the set-up later
+	r := newRouter(t, Config{Clock: now.Load, LeaseUntil: until.Load},
+		withSettings(t, newState(t, server.Addr), "backend-timeout", "1h", "backend-dial-timeout", "20s"))
+	w := dialWire(t, r)
+	w.send("SET k 1\r\n")
+	waitInflight(t, r, 1)
+	until.Store(1)
+	server.Continue(t)
+	if got := w.read(); got != leaseLostText {
+		t.Errorf("got %q, want %q", got, leaseLostText)
+	}
+	until.Store(1 << 60)
+	if got := dialWire(t, r).do("EXISTS", "k"); got != ":0\r\n" {
+		t.Errorf("the request was sent without a lease: EXISTS answers %q", got)
+	}
+}

@@ -71,6 +71,8 @@ type limits struct {
 	holdDeadline       time.Duration
 	holdRequests       int
 	holdBytes          int64
+	// moveCache is how many keys a loop remembers to have moved, over all slots.
+	moveCache          int
 	quorumLoss         quorumLoss
 	maxClients         int
 	idleTimeout        time.Duration
@@ -225,6 +227,7 @@ func newLimits(s topology.Settings) limits {
 		holdDeadline:   s.Duration("hold-deadline"),
 		holdRequests:   s.Int("hold-max-requests"),
 		holdBytes:      s.Bytes("hold-max-bytes"),
+		moveCache:      s.Int("move-cache"),
 		quorumLoss:     parseQuorumLoss(s.Text("on-quorum-loss")),
 		maxClients:     s.Int("maxclients"),
 		idleTimeout:    s.Duration("timeout"),
