@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,13 @@ func (r *run) begin(ctx context.Context, t task) error {
 	defer to.close()
 	r.observe(s, from)
 	job := s.Jobs[t.job]
+	// The plan was made before anybody had looked how many keys a slot has.
+	r.mu.Lock()
+	t.moves = firstSlots(s.Pending(job), t.moves[0], batchSlots(s, r.perSlot[t.from]))
+	r.mu.Unlock()
+	if len(t.moves) == 0 {
+		return errMovedOn
+	}
 	purge, err := r.prepare(ctx, s, t, to, job.Options.Consent)
 	if err != nil {
 		return err
@@ -116,10 +124,8 @@ func (h *hold) do(ctx context.Context) (err error) {
 	}
 	limit, cancel := context.WithTimeout(ctx, barrierLimit(c.store.State()))
 	defer cancel()
-	if err = h.together(limit, h.barrier, h.fence, h.mark); err == nil {
-		if err = h.purgeLeftovers(limit); err == nil {
-			_, err = c.propose(ctx, topology.SlotsMigrate{Job: h.job, Epoch: h.epoch})
-		}
+	if err = h.finish(limit); err == nil {
+		_, err = c.propose(ctx, topology.SlotsMigrate{Job: h.job, Epoch: h.epoch})
 	}
 	if err == nil {
 		c.log.Info("slots migrate", "job", h.job, "epoch", h.epoch, "slots", len(h.slots),
@@ -172,31 +178,70 @@ func (h *hold) barrier(ctx context.Context) error {
 	return h.run.c.hangUp(ctx, h.from.group, silent)
 }
 
+// finish makes the slots ready to migrate.
+func (h *hold) finish(ctx context.Context) error {
+	known := databases(0, h.from.facts)
+	for db := range h.purge.keys {
+		if !slices.Contains(known, db) {
+			known = append(known, db)
+		}
+	}
+	mark := func(ctx context.Context) error { return h.mark(ctx, known) }
+	if err := h.together(ctx, h.barrier, h.fence, mark); err != nil {
+		return err
+	}
+	// Only now no node makes a key in a database that had none. Where there is
+	// none, none will move, and no moved set is needed.
+	facts, err := h.from.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if facts.runID != h.from.facts.runID || !facts.master {
+		return h.from.wrap(errors.New("the server has changed under way"))
+	}
+	var more []int
+	for db := range facts.keys {
+		if h.from.facts.keys[db] == 0 && !slices.Contains(h.dbs, db) {
+			return h.from.wrap(fmt.Errorf("keys have come to database %d, which nodes do not use", db))
+		}
+		if !slices.Contains(known, db) {
+			more = append(more, db) // also where the fences are the only keys
+		}
+	}
+	if err := h.mark(ctx, slices.DeleteFunc(more, func(db int) bool { return facts.keys[db] <= int64(len(h.slots)) })); err != nil {
+		return err
+	}
+	return h.purgeLeftovers(ctx)
+}
+
 // fence sets X(slot) in every database of the old group.
 func (h *hold) fence(ctx context.Context) error {
-	return h.setUp(ctx, h.from, h.needFrom, func(dst []byte) []byte {
+	return h.setUp(ctx, h.from, h.dbs, h.needFrom, func(dst []byte) []byte {
 		return fence.AppendSetFences(dst, h.epoch, h.slots, h.deadlineFrom)
 	})
 }
 
-// mark makes M(slot, epoch) in every database of the new group.
-func (h *hold) mark(ctx context.Context) error {
-	return h.setUp(ctx, h.to, h.needTo, func(dst []byte) []byte {
+// mark makes M(slot, epoch) in databases of the new group.
+func (h *hold) mark(ctx context.Context, dbs []int) error {
+	if len(dbs) == 0 {
+		return nil
+	}
+	return h.setUp(ctx, h.to, dbs, h.needTo, func(dst []byte) []byte {
 		return fence.AppendSetMarkers(dst, h.epoch, h.slots, h.deadlineTo)
 	})
 }
 
-func (h *hold) setUp(ctx context.Context, l *link, replicas int, request func([]byte) []byte) error {
-	for _, db := range h.dbs {
+func (h *hold) setUp(ctx context.Context, l *link, dbs []int, replicas int, request func([]byte) []byte) error {
+	for _, db := range dbs {
 		l.request("SELECT", strconv.Itoa(db))
 		l.out = request(l.out)
 	}
 	waits := l.wait(replicas, waitSetup)
-	frames, err := l.do(ctx, 2*len(h.dbs)+waits)
+	frames, err := l.do(ctx, 2*len(dbs)+waits)
 	if err != nil {
 		return err
 	}
-	for i, db := range h.dbs {
+	for i, db := range dbs {
 		if err := l.status(frames[2*i]); err != nil {
 			// A server with fewer databases has no keys there. Its fences went to the
 			// database before, which does no harm.
@@ -209,7 +254,7 @@ func (h *hold) setUp(ctx context.Context, l *link, replicas int, request func([]
 		}
 	}
 	if waits > 0 {
-		return l.waited(frames[2*len(h.dbs)], replicas)
+		return l.waited(frames[2*len(dbs)], replicas)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,7 +24,7 @@ type memStore struct {
 	subs    map[chan struct{}]bool
 	acked   map[string]uint64
 	barrier func(epoch uint64) []topology.Node // who is silent; nil: nobody
-	refuse  func(topology.Body) error
+	lost    func() bool                        // whether the answer to a proposal gets lost
 }
 
 func newMemStore(tb testing.TB) *memStore {
@@ -70,17 +71,15 @@ func (s *memStore) Propose(ctx context.Context, c topology.Command) (topology.Ou
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refuse != nil {
-		if err := s.refuse(c.Body); err != nil {
-			return topology.Outcome{}, err
-		}
-	}
 	next, outcome := topology.Apply(s.state, s.state.Epoch+1, c)
 	if err := next.CheckInvariants(); err != nil {
 		s.tb.Errorf("after %T: %v", c.Body, err)
 	}
 	s.state = next
 	s.notifyLocked()
+	if s.lost != nil && s.lost() {
+		return topology.Outcome{}, errors.New("leadership lost, outcome unknown")
+	}
 	return outcome, nil
 }
 

@@ -34,6 +34,8 @@ type serverFacts struct {
 	replicas int
 	// keys by database, the empty ones left out.
 	keys map[int]int64
+	// volatile are the databases that have keys with an expiry.
+	volatile map[int]bool
 }
 
 // open connects to a group's master and asks who it is.
@@ -86,7 +88,7 @@ func (l *link) ask(ctx context.Context) (serverFacts, error) {
 		return serverFacts{}, err
 	}
 	info := resp.ParseInfo(r.Text())
-	f := serverFacts{runID: info["run_id"], replID: info["master_replid"], master: info["role"] == "master", keys: map[int]int64{}}
+	f := serverFacts{runID: info["run_id"], replID: info["master_replid"], master: info["role"] == "master", keys: map[int]int64{}, volatile: map[int]bool{}}
 	for name, value := range info {
 		if strings.HasPrefix(name, "slave") && strings.Contains(value, "state=online") {
 			f.replicas++
@@ -94,6 +96,7 @@ func (l *link) ask(ctx context.Context) (serverFacts, error) {
 		if db, err := strconv.Atoi(strings.TrimPrefix(name, "db")); err == nil && strings.HasPrefix(name, "db") {
 			count, _, _ := strings.Cut(strings.TrimPrefix(value, "keys="), ",")
 			f.keys[db], _ = strconv.ParseInt(count, 10, 64)
+			f.volatile[db] = !strings.Contains(value, ",expires=0,")
 		}
 	}
 	if f.runID == "" {

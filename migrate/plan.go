@@ -66,6 +66,9 @@ const (
 	// batchKeysMax bounds a batch from above: a moved set takes about 80 bytes a
 	// key, and all of a batch shall take less than 256 MB.
 	batchKeysMax = 3_000_000
+	// batchSlotsMax bounds what is done while clients wait: fences of each slot in
+	// each database.
+	batchSlotsMax = 512
 )
 
 // plan returns the tasks that should run, also those that do. It is a pure
@@ -140,7 +143,7 @@ func batchSlots(s *topology.State, perSlot float64) int {
 	if perSlot <= 0 {
 		return n
 	}
-	n = max(n, int(min(batchKeys/perSlot, topology.SlotCount)))
+	n = max(n, int(min(batchKeys/perSlot, batchSlotsMax)))
 	return max(1, min(n, int(min(batchKeysMax/perSlot, topology.SlotCount))))
 }
 

@@ -18,7 +18,7 @@ const (
 	// scanKeys is the COUNT of SCAN: half a millisecond of the server's time.
 	scanKeys = "1000"
 	// scriptKeys is how many keys one script takes, so how long others wait for it.
-	scriptKeys = 32
+	scriptKeys = 64
 	// depth is how many batches may wait between two stages.
 	depth = 2
 )
@@ -120,7 +120,7 @@ func (m *mover) gateStage(ctx context.Context, in <-chan []fence.Key, out chan<-
 			var asked [][]fence.Key
 			for len(asked) < scripts && len(keys) > 0 {
 				n := min(scriptKeys, len(keys))
-				m.gate.out = batch.AppendGate(m.gate.out, keys[:n], max(budget/int64(scripts), 1))
+				m.gate.out = batch.AppendGate(m.gate.out, keys[:n], fence.Ask{Budget: max(budget/int64(scripts), 1), Persistent: m.persistent})
 				asked, keys = append(asked, keys[:n]), keys[n:]
 			}
 			frames, err := m.gate.do(ctx, len(asked))

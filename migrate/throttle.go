@@ -2,7 +2,7 @@ package migrate
 
 import (
 	"context"
-	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,9 +57,9 @@ const (
 	pingEvery = 50 * time.Millisecond
 	// pauseStep and pauseMax bound the pause that a slow answer puts before each batch.
 	pauseStep = time.Millisecond
-	pauseMax  = 200 * time.Millisecond
-	// calm is what a PING may always take: below, the mover's own batches show.
-	calm = 4 * time.Millisecond
+	pauseMax  = 100 * time.Millisecond
+	// calm is what a PING may always take: a server's neighbours do as much.
+	calm = 10 * time.Millisecond
 )
 
 // brake is the pause between batches that a rise of the masters' PING asks for.
@@ -80,22 +80,25 @@ func after(pause, ping, idle time.Duration) time.Duration {
 
 func (b *brake) wait(ctx context.Context) error { return sleep(ctx, time.Duration(b.pause.Load())) }
 
-// idle is the shortest of a few PINGs.
+// idle is the median of a few PINGs, before anything moves.
 func idle(ctx context.Context, l *link) (time.Duration, error) {
-	shortest := time.Duration(math.MaxInt64)
-	for range 5 {
+	var took [7]time.Duration
+	for i := range took {
 		began := time.Now()
 		if _, err := l.one(ctx, "PING"); err != nil {
 			return 0, err
 		}
-		shortest = min(shortest, time.Since(began))
+		took[i] = time.Since(began)
 	}
-	return shortest, nil
+	slices.Sort(took[:])
+	return took[len(took)/2], nil
 }
 
-// watch measures a master until ctx ends.
+// watch measures a master until ctx ends. The median of the last three counts:
+// a single slow answer may be anybody's fault.
 func (b *brake) watch(ctx context.Context, l *link, idle time.Duration, slow func(time.Duration)) error {
-	for {
+	var last [3]time.Duration
+	for n := 0; ; n++ {
 		if err := sleep(ctx, pingEvery); err != nil {
 			return nil
 		}
@@ -106,11 +109,13 @@ func (b *brake) watch(ctx context.Context, l *link, idle time.Duration, slow fun
 			}
 			return err
 		}
-		took := time.Since(began)
-		next := after(time.Duration(b.pause.Load()), took, idle)
+		last[n%len(last)] = time.Since(began)
+		sorted := last
+		slices.Sort(sorted[:])
+		next := after(time.Duration(b.pause.Load()), sorted[1], idle)
 		b.pause.Store(int64(next))
 		if next == pauseMax {
-			slow(took)
+			slow(sorted[1])
 		}
 	}
 }

@@ -21,18 +21,23 @@ type Item struct {
 	Dump []byte
 }
 
-// gateBatchScript: KEYS fences, keys; ARGV e, number of fences, budget. It stops
+// checkFences ends a script unless the first ARGV[2] keys, which it leaves in n,
+// have the value ARGV[1]. Calls are what a script costs, so there is only one.
+const checkFences = `local n=tonumber(ARGV[2])
+for i,x in ipairs(redis.call('MGET',unpack(KEYS,1,n))) do if x~=ARGV[1] then return {ok='FENCED'} end end
+`
+
+// gateBatchScript: KEYS fences, keys; ARGV e, number of fences, budget, and 1 when
+// keys may have an expiry. It stops
 // after the value that exceeds the budget, so that a reply has a bound: the
 // keys behind it have to be asked for again. A value goes as expiry and dump,
 // -2 and an empty dump for a key that is not there.
-const gateBatchScript = `local n=tonumber(ARGV[2])
-for i=1,n do if redis.call('GET',KEYS[i])~=ARGV[1] then return {ok='FENCED'} end end
-local out,left,j={},tonumber(ARGV[3]),0
+const gateBatchScript = checkFences + `local out,left,j,volatile={},tonumber(ARGV[3]),0,ARGV[4]=='1'
 for i=n+1,#KEYS do
 local k=KEYS[i]
 local d=redis.call('DUMP',k)
-local t=-2
-if d then
+local t=-1
+if not d then t=-2 elseif volatile then
 ` + ttlOfKLocal + `end
 if t==-2 then d='' end
 out[j+1]=t out[j+2]=d j=j+2
@@ -47,31 +52,33 @@ if type(t)=='table' then t=redis.call('PTTL',k) if t>=0 then local n=redis.call(
 `
 
 // restoreBatchScript: KEYS moved sets, keys; ARGV number of moved sets, then for
-// each key the number of its set, expiry, dump. Each key gets its own result.
+// each key the number of its set, expiry, dump. Each key gets its own result. A
+// key is added to its set first, which says whether it was there, and taken out
+// again when the value is refused: nobody sees what is between.
 const restoreBatchScript = `local n,there,out=tonumber(ARGV[1]),{},{}
-for i=1,n do there[i]=redis.call('EXISTS',KEYS[i])==1 end
+local all=redis.call('EXISTS',unpack(KEYS,1,n))==n
+for i=1,n do there[i]=all or redis.call('EXISTS',KEYS[i])==1 end
 for i=1,#KEYS-n do
 local k,a=KEYS[n+i],3*i-1
 local m=tonumber(ARGV[a])
 local s='OK'
 if not there[m] then s='FENCED'
-elseif redis.call('SISMEMBER',KEYS[m],k)==1 then s='DONE'
+elseif redis.call('SADD',KEYS[m],k)==0 then s='DONE'
 else
 local r=redis.pcall('RESTORE',k,ARGV[a+1],ARGV[a+2],'ABSTTL')
-if r.err then if string.find(r.err,'^%-?BUSYKEY') then s='BUSY' else s='-'..r.err end end
-if s=='OK' or s=='BUSY' then redis.call('SADD',KEYS[m],k) end
+if r.err then if string.find(r.err,'^%-?BUSYKEY') then s='BUSY' else s='-'..r.err redis.call('SREM',KEYS[m],k) end end
 end
 out[i]=s
 end
 return out`
 
 // unlinkBatchScript: KEYS fences, keys; ARGV e, number of fences.
-const unlinkBatchScript = `local n,c=tonumber(ARGV[2]),0
-for i=1,n do if redis.call('GET',KEYS[i])~=ARGV[1] then return {ok='FENCED'} end end
-for i=n+1,#KEYS do c=c+redis.call('UNLINK',KEYS[i]) end
-return c`
+const unlinkBatchScript = checkFences + `return redis.call('UNLINK',unpack(KEYS,n+1))`
 
-// Batch names the keys of a batch script: all of one move.
+// MaxKeys is how many keys a batch script takes at most: Lua's stack has a bound.
+const MaxKeys = 1000
+
+// Batch names the keys of a batch script: all of one move, no more than MaxKeys.
 type Batch struct {
 	Epoch uint64
 	// slots are those of the keys, without doubles, in the order of their first key.
@@ -101,11 +108,21 @@ func (b *Batch) add(slot int) {
 	}
 }
 
-// AppendGate appends the gate script for many keys. budget bounds the values of
-// the reply, in bytes, give or take the last one.
-func (b *Batch) AppendGate(dst []byte, keys []Key, budget int64) []byte {
-	dst = b.appendKeys(dst, gateBatchScript, 3, keys)
-	return appendDecimal(dst, budget)
+// Ask says what AppendGate asks for.
+type Ask struct {
+	// Budget bounds the values of the reply, in bytes, give or take the last one.
+	Budget int64
+	// Persistent says that no key of the database has an expiry: none is asked for.
+	Persistent bool
+}
+
+// AppendGate appends the gate script for many keys.
+func (b *Batch) AppendGate(dst []byte, keys []Key, ask Ask) []byte {
+	dst = appendDecimal(b.appendKeys(dst, gateBatchScript, 4, keys), ask.Budget)
+	if ask.Persistent {
+		return appendDecimal(dst, 0)
+	}
+	return appendDecimal(dst, 1)
 }
 
 // AppendUnlink appends the deletion of keys that have moved.

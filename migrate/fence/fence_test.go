@@ -273,11 +273,11 @@ func TestBatch(t *testing.T) {
 	}
 	p.do(p.from, "PEXPIREAT k7 4000000000000")
 	b := NewBatch(9)
-	items, asked, fenced, err := ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, 1<<20)), keys)
+	items, asked, fenced, err := ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, Ask{Budget: 1 << 20})), keys)
 	if err != nil || fenced || asked != 20 || len(items) != 19 || items[6].TTL != 4000000000000 || items[0].TTL != -1 {
 		t.Fatalf("gate: %d asked, %d items, fenced %v, %v", asked, len(items), fenced, err)
 	}
-	if _, asked, _, err = ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, 150)), keys); asked < 2 || asked > 15 || err != nil {
+	if _, asked, _, err = ParseGateBatch(nil, raw(t, p.from, b.AppendGate(nil, keys, Ask{Budget: 150})), keys); asked < 2 || asked > 15 || err != nil {
 		t.Fatalf("gate with a budget: %d asked, %v", asked, err)
 	}
 	p.do(p.to, "SET k2 new")
@@ -296,7 +296,7 @@ func TestBatch(t *testing.T) {
 	if _, fenced, err := ParseUnlink(raw(t, p.from, late.AppendUnlink(nil, keys))); !fenced || err != nil {
 		t.Fatalf("unlink of an older move: fenced %v, %v", fenced, err)
 	}
-	if _, _, fenced, err := ParseGateBatch(nil, raw(t, p.from, late.AppendGate(nil, keys, 1)), keys); !fenced || err != nil {
+	if _, _, fenced, err := ParseGateBatch(nil, raw(t, p.from, late.AppendGate(nil, keys, Ask{Budget: 1})), keys); !fenced || err != nil {
 		t.Fatalf("gate of an older move: fenced %v, %v", fenced, err)
 	}
 	if results, _, err := ParseRestoreBatch(raw(t, p.to, late.AppendRestore(nil, items[:1])), 1); err != nil || results[0] != RestoreFenced {

@@ -15,8 +15,11 @@ if n[1]*1000+math.floor(n[2]/1000)>tonumber(ARGV[#ARGV]) then return {ok='LATE'}
 `
 
 // setFencesScript: KEYS fences; ARGV e, deadline. A fence of a later move stays.
-const setFencesScript = late + `for i=1,#KEYS do local c=redis.call('GET',KEYS[i]) if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end
-for i=1,#KEYS do redis.call('SET',KEYS[i],ARGV[1]) end
+const setFencesScript = late + `local step=1000
+for a=1,#KEYS,step do local b=math.min(a+step-1,#KEYS)
+for _,c in ipairs(redis.call('MGET',unpack(KEYS,a,b))) do if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end end
+for a=1,#KEYS,step do local t={} for i=a,math.min(a+step-1,#KEYS) do t[#t+1]=KEYS[i] t[#t+1]=ARGV[1] end
+redis.call('MSET',unpack(t)) end
 return {ok='OK'}`
 
 // setMarkersScript: KEYS moved sets; ARGV marker, deadline.
@@ -111,7 +114,7 @@ func AppendWaitWrite(dst []byte, epoch uint64) []byte {
 	dst = resp.AppendBulk(dst, AppendWaitKey(scratch[:0], epoch))
 	dst = resp.AppendBulkString(dst, "1")
 	dst = resp.AppendBulkString(dst, "PX")
-	return resp.AppendBulkString(dst, "60000")
+	return resp.AppendBulkString(dst, "2000")
 }
 
 // AppendDropWait appends the removal of the key of AppendWaitWrite.
