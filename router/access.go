@@ -57,6 +57,9 @@ type access struct {
 // error, or has to be dispatched again.
 func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (ready, taken bool) {
 	l := s.l
+	if !s.takeReached() {
+		l.trimMoved()
+	}
 	if err := s.accessErr; err != nil {
 		s.accessErr = nil
 		s.fail(cmd, err)
@@ -189,9 +192,6 @@ func (a *access) explain(err error) error {
 func (l *loop) arrived(a *access) {
 	if m := l.moves[a.slot]; m != nil && m.epoch == a.epoch &&
 		l.servers[m.from.master] == a.from && l.servers[m.to.master] == a.to {
-		if l.movedCount >= l.table.limits.moveCache {
-			l.forgetMoved()
-		}
 		if m.moved[a.db] == nil {
 			m.moved[a.db] = make(map[string]struct{})
 		}
@@ -228,6 +228,8 @@ func (l *loop) endAccess(a *access, err error) {
 func (s *session) reached() {
 	if !s.fenced {
 		s.fencedUntil = 0
+		s.hasReached = true
+		s.l.reached++
 		s.unpause(pauseAccess)
 		return
 	}
@@ -245,6 +247,26 @@ func (s *session) reached() {
 	// Try again with the next table, or else at the next tick.
 	s.pause = s.pause&^pauseAccess | pauseHeld
 	s.l.waiting = append(s.l.waiting, waitingSession{s, s.l.now})
+}
+
+// takeReached says whether the session's keys have been reached for the request
+// that it dispatches now.
+func (s *session) takeReached() bool {
+	if !s.hasReached {
+		return false
+	}
+	s.hasReached = false
+	s.l.reached--
+	return true
+}
+
+// trimMoved keeps to move-cache. Nothing is forgotten while a session has reached
+// its keys and not yet sent its request, or is about to: a command with more keys
+// than the cache holds would never get on.
+func (l *loop) trimMoved() {
+	if l.movedCount > l.table.limits.moveCache && l.reached == 0 && len(l.keyAccess) == 0 {
+		l.forgetMoved()
+	}
 }
 
 // trimScript lets go of what a large value has left.

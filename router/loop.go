@@ -47,6 +47,8 @@ type loop struct {
 	keyAccess  map[accessKey]*access
 	started    []*access
 	movedCount int
+	// reached counts the sessions that have reached their keys and wait to go on.
+	reached int
 	// waiting are the sessions that wait for a hold's end or a newer table; heldBytes
 	// is what they had sent as of the last tick, by which the wait is bounded.
 	waiting   []waitingSession

@@ -473,3 +473,36 @@ func TestL4NewConnectionsNeedTheLease(t *testing.T) {
 		t.Errorf("the request was sent without a lease: EXISTS answers %q", got)
 	}
 }
+
+// TestM5MoreKeysThanTheCacheHolds: one command gets on, however many keys it has.
+func TestM5MoreKeysThanTheCacheHolds(t *testing.T) {
+	t.Parallel()
+	m := newMover(t, Config{}, "move-cache", "10")
+	keys := m.keys(500, "k")
+	pairs := []string{"MSET"}
+	for _, key := range keys {
+		pairs = append(pairs, key, "v")
+	}
+	w := dialWire(t, m.r)
+	w.wantReply("+OK\r\n", pairs...)
+	m.migrate()
+	var wg sync.WaitGroup
+	for range 4 {
+		c := dialClient(t, m.r)
+		wg.Go(func() {
+			for range 20 {
+				reply, err := c.Do(context.Background(), append([]string{"EXISTS"}, keys...)...)
+				if err != nil || reply.Int != int64(len(keys)) {
+					t.Errorf("got %d, %v", reply.Int, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	_ = m.r.eachLoop(context.Background(), func(l *loop) {
+		if l.reached != 0 || len(l.keyAccess) != 0 {
+			t.Errorf("left over: %d sessions, %d accesses", l.reached, len(l.keyAccess))
+		}
+	})
+}

@@ -95,6 +95,8 @@ type session struct {
 	accessErr   error
 	fenced      bool
 	fencedUntil int64
+	// hasReached says that the keys of the next request have been reached.
+	hasReached bool
 
 	authed   bool
 	db       int
@@ -215,6 +217,7 @@ func (s *session) consume(buf []byte) (used int) {
 			used -= n // it is dispatched again when the session goes on
 			break
 		}
+		s.takeReached() // in case it went another way
 		switch s.reply {
 		case replySkip:
 			s.reply = replyOn
@@ -293,6 +296,7 @@ func (s *session) forget() {
 // Closed is called by the loop when the connection is gone.
 func (s *session) Closed(error) {
 	s.closed = true
+	s.takeReached()
 	s.pause |= pauseClosing
 	s.forget()
 	s.l.unsent -= int64(s.unsent)
