@@ -326,7 +326,7 @@ func (c *Controller) hangUp(ctx context.Context, group int, silent []topology.No
 				name = v
 			}
 		}
-		if names[name] {
+		if node, _, _ := strings.Cut(name, "@"); names[node] { // behind it is the process's token
 			l.request("CLIENT", "KILL", "ID", id)
 			kills++
 		}

@@ -153,7 +153,7 @@ func (b *backend) dial(ctx context.Context) {
 	limits := &b.l.r.table.Load().limits
 	opts := resp.ClientOptions{
 		Addr: b.srv.addr, User: b.srv.user, Password: b.srv.password,
-		Name: "codis:" + b.l.r.cfg.NodeID, DB: b.db,
+		Name: b.l.r.connName(), DB: b.db,
 		DialTimeout: limits.dialTimeout, Timeout: limits.dialTimeout,
 	}
 	if err := b.connect(ctx, opts); err != nil {

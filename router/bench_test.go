@@ -29,7 +29,7 @@ func newSinkLoop(tb testing.TB) (*loop, *session) {
 	r.table.Store(newTable(state, nil, place{}))
 	l := &loop{
 		lease: math.MaxInt64, leaving: make(map[int]uint64), keyAccess: make(map[accessKey]*access),
-		r: r, log: r.log, table: new(table), scan: new(resp.Scanner),
+		r: r, log: r.log, table: &table{epoch: 1}, scan: new(resp.Scanner),
 		byTarget: make(map[target]*server), sessions: make(map[int64]*session), picked: make(map[int]picked),
 	}
 	l.adopt(r.table.Load())

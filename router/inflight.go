@@ -3,8 +3,10 @@ package router
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"codis/raftstore/topology"
 	"codis/router/resp"
 )
 
@@ -39,10 +41,15 @@ func (l *loop) leave(q *request) {
 
 // haunting is a connection that was given up while the server may still run what
 // came over it, with the slots of those requests.
+//
+// A process starts with one for every master (see hauntAll): what an earlier
+// process of this node had sent when it was killed may wait in a server that hangs.
 type haunting struct {
 	clientID int64
 	runID    string
 	slots    []uint16
+	// former stands for all connections of this node's earlier processes.
+	former bool
 }
 
 // haunt keeps the slots of requests in flight that were answered with an error
@@ -106,6 +113,10 @@ func (s *server) reaped(ctx context.Context, pending []haunting) bool {
 	}
 	for _, h := range pending {
 		switch {
+		case h.former:
+			if err := s.l.r.killFormer(ctx, client); err != nil {
+				return false
+			}
 		case h.runID != runID: // another process: it never saw the connection
 		case h.clientID == 0:
 			return false // a server that does not tell its clients' IDs: only its restart helps
@@ -117,6 +128,55 @@ func (s *server) reaped(ctx context.Context, pending []haunting) bool {
 		}
 	}
 	return true
+}
+
+// hauntAll is called once, with the first table of the process: until a master has
+// forgotten the connections of this node's earlier processes, its slots count as
+// in flight.
+func (l *loop) hauntAll() {
+	slots := make(map[int][]uint16)
+	for slot := range topology.SlotCount {
+		if r := l.table.slots[slot]; r != nil {
+			slots[r.master] = append(slots[r.master], uint16(slot))
+		} else if m, ok := l.table.moving[slot]; ok {
+			slots[m.from.master] = append(slots[m.from.master], uint16(slot))
+		}
+	}
+	for index, slots := range slots {
+		for _, slot := range slots {
+			l.inflight[slot]++
+		}
+		s := l.servers[index]
+		s.hauntings = append(s.hauntings, haunting{former: true, slots: slots})
+		s.reap()
+	}
+}
+
+// killFormer ends the connections at a server that carry this node's name but not
+// this process's token.
+func (r *Router) killFormer(ctx context.Context, client *resp.Client) error {
+	list, err := client.Do(ctx, "CLIENT", "LIST")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(list.Text()) {
+		var id, name string
+		for _, field := range strings.Fields(line) {
+			if v, ok := strings.CutPrefix(field, "id="); ok {
+				id = v
+			} else if v, ok := strings.CutPrefix(field, "name="); ok {
+				name = v
+			}
+		}
+		node, token, _ := strings.Cut(name, "@")
+		if node != "codis:"+r.cfg.NodeID || token == r.token {
+			continue
+		}
+		if _, err := client.Do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // askRunID asks a server for its run ID, which changes when it restarts.

@@ -238,7 +238,7 @@ func (r *Router) dialTool(ctx context.Context, at target, db int) (*resp.Client,
 	limits := &r.table.Load().limits
 	return resp.Dial(ctx, resp.ClientOptions{
 		Addr: at.addr, User: at.user, Password: at.password, DB: db,
-		Name: "codis:" + r.cfg.NodeID, DialTimeout: limits.dialTimeout, Timeout: limits.backendTimeout,
+		Name: r.connName(), DialTimeout: limits.dialTimeout, Timeout: limits.backendTimeout,
 	})
 }
 

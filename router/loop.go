@@ -155,6 +155,7 @@ func (l *loop) adopt(t *table) {
 	if t == l.table {
 		return
 	}
+	first := l.table.epoch == 0 && t.epoch > 0
 	l.table = t
 	known, old := l.byTarget, l.servers
 	l.byTarget = make(map[target]*server, len(t.targets))
@@ -174,6 +175,9 @@ func (l *loop) adopt(t *table) {
 	}
 	clear(l.picked)
 	l.adoptMoves(t, old)
+	if first && l.index == 0 {
+		l.hauntAll()
+	}
 	l.resumeWaiting()
 }
 

@@ -457,9 +457,10 @@ func TestL4NewConnectionsNeedTheLease(t *testing.T) {
 	now.Store(1)
 	until.Store(1 << 60)
 	server := resptest.StartRedis(t)
-	server.Pause(t) // it accepts, and answers the set-up later
 	r := newRouter(t, Config{Clock: now.Load, LeaseUntil: until.Load},
 		withSettings(t, newState(t, server.Addr), "backend-timeout", "1h", "backend-dial-timeout", "20s"))
+	waitInflight(t, r, 0) // the look for former connections has ended
+	server.Pause(t)       // it accepts, and answers the set-up later
 	w := dialWire(t, r)
 	w.send("SET k 1\r\n")
 	waitInflight(t, r, 1)
@@ -505,4 +506,40 @@ func TestM5MoreKeysThanTheCacheHolds(t *testing.T) {
 			t.Errorf("left over: %d sessions, %d accesses", l.reached, len(l.keyAccess))
 		}
 	})
+}
+
+// TestL3FormerProcessIsDrained: what a killed process of this node had sent may
+// still wait at a server that hangs; the new process does not acknowledge a hold
+// before that can't run any more.
+func TestL3FormerProcessIsDrained(t *testing.T) {
+	t.Parallel()
+	server, other := resptest.StartRedis(t), resptest.StartRedis(t)
+	state := newState(t, server.Addr, other.Addr)
+	first := newRouter(t, Config{}, state)
+	w := dialWire(t, first)
+	key := fmt.Sprintf("k{%s}", tagOf(3))
+	w.wantReply("+OK\r\n", "SET", key, "0")
+	server.Pause(t)
+	w.send("INCR " + key + "\r\n")
+	waitInflight(t, first, 1)
+	// A second process of the same node; the first one's connection is still there.
+	m := &mover{tb: t, servers: []*resptest.Server{server, other}, state: state,
+		moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
+	m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
+	m.job = m.state.Epoch
+	m.waitAcked() // without a hold there is nothing to wait for
+	before := m.state.Epoch
+	m.hold()
+	time.Sleep(100 * time.Millisecond) // nothing may come in this time
+	if got := m.acked.Load(); got > before {
+		t.Fatalf("acknowledged %d though the server may run what the first process sent", got)
+	}
+	server.Continue(t)
+	m.waitAcked()
+	value := m.at(0, "GET", key)
+	time.Sleep(50 * time.Millisecond) // a late write would come now
+	if later := m.at(0, "GET", key); later != value {
+		t.Errorf("%s became %s after the acknowledgement", value, later)
+	}
 }

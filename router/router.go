@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +44,7 @@ type Admin interface {
 
 // Config is what a router needs to know of its node.
 type Config struct {
-	// NodeID names the node to servers (CLIENT SETNAME codis:<id>) and in INFO.
+	// NodeID names the node to servers (CLIENT SETNAME codis:<id>@<token>) and in INFO.
 	NodeID string
 	// Addr is the host:port to listen on; port 0 takes a free one.
 	Addr string
@@ -99,6 +101,8 @@ type Router struct {
 	buffered []atomic.Int64
 	draining atomic.Bool
 	failures authFailures
+	// token tells this process's connections from those of earlier ones.
+	token string
 
 	ackMu sync.Mutex
 	// drainedEpochs[i] is the epoch up to which loop i has drained, acked the least
@@ -147,6 +151,7 @@ func New(cfg Config, admin Admin) (*Router, error) {
 	if r.cfg.Acked == nil {
 		r.cfg.Acked = func(uint64) {}
 	}
+	r.token = strconv.FormatUint(rand.Uint64(), 36)
 	r.drainedEpochs = make([]uint64, cfg.Loops)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.table.Store(newTable(r.state, nil, r.here()))
@@ -159,6 +164,11 @@ func New(cfg Config, admin Admin) (*Router, error) {
 	}
 	return r, nil
 }
+
+// connName is what servers know this node's connections by (CLIENT SETNAME): the
+// leader ends those of a node whose lease has run out, a new process of a node
+// those of its predecessors.
+func (r *Router) connName() string { return "codis:" + r.cfg.NodeID + "@" + r.token }
 
 func (r *Router) here() place { return place{host: r.cfg.Host, zone: r.cfg.Zone} }
 
