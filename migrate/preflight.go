@@ -217,7 +217,10 @@ func (i *inspection) format(ctx context.Context, from, to *link) error {
 		return err
 	}
 	_, err = to.one(ctx, "EVAL", takeProbe, "1", fence.ProbeKey, dump.Text())
-	if se := (*resp.ServerError)(nil); errors.As(err, &se) {
+	if se := (*resp.ServerError)(nil); errors.As(err, &se) && se.Code == "OOM" {
+		i.add("format", ResultWarn, "not tried: %s is full", to.addr)
+		return nil
+	} else if errors.As(err, &se) {
 		i.add("format", ResultFail, "%s does not take values of %s: %v", to.addr, from.addr, se)
 		return nil
 	} else if err != nil {
