@@ -428,6 +428,7 @@ func TestL2LeaseIsCheckedAgainAtReply(t *testing.T) {
 	servers := []*resptest.Server{resptest.StartRedis(t), resptest.StartRedis(t)}
 	r := newRouter(t, Config{Clock: now.Load, LeaseUntil: until.Load},
 		withSettings(t, newState(t, servers[0].Addr, servers[1].Addr), "backend-timeout", "1h"))
+	waitInflight(t, r, 0)
 	mine, theirs := keysOf(r, 1, 1, "a")[0], keysOf(r, 2, 1, "b")[0]
 	for name, words := range map[string][]string{
 		"whole": {"SET", mine, "1"},
@@ -519,6 +520,7 @@ func TestL3FormerProcessIsDrained(t *testing.T) {
 	w := dialWire(t, first)
 	key := fmt.Sprintf("k{%s}", tagOf(3))
 	w.wantReply("+OK\r\n", "SET", key, "0")
+	waitInflight(t, first, 0)
 	server.Pause(t)
 	w.send("INCR " + key + "\r\n")
 	waitInflight(t, first, 1)

@@ -37,6 +37,7 @@ func newMover(tb testing.TB, cfg Config, settings ...string) *mover {
 	cfg.Acked = m.acked.Store
 	m.state = withSettings(tb, newState(tb, m.servers[0].Addr, m.servers[1].Addr), settings...)
 	m.r = newRouter(tb, cfg, m.state)
+	waitInflight(tb, m.r, 0) // the look for former connections has ended
 	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
 	m.job = m.state.Epoch
 	return m
