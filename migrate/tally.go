@@ -10,7 +10,7 @@ import (
 
 // tally is what the leader knows of a job's progress beyond what is replicated.
 type tally struct {
-	mu      sync.Mutex
+	mu sync.Mutex
 	// keys and bytes moved, with what earlier leaders reported.
 	keys, bytes int64
 	// At the last look: when it was, keys then, and the rate that followed.
