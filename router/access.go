@@ -1,8 +1,10 @@
 package router
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
@@ -13,6 +15,28 @@ import (
 // errFenced is returned for a key whose slot is not fenced as this node's table
 // says: the table is old, and a newer one is on its way.
 var errFenced = errors.New("TRYAGAIN the slot is on its way elsewhere")
+
+// errUsesMore is returned while a slot is on its way for commands that use keys
+// which nobody has reached for them.
+var errUsesMore = errors.New("TRYAGAIN MOVE, COPY to another database and SORT with patterns have to wait for their slot to arrive: see CODIS.JOBS")
+
+// usesMore says whether a command uses keys beside those that it names in its own
+// database: at the target they may be missing, which such a command takes for an
+// answer.
+func usesMore(cmd *command.Command, args [][]byte) bool {
+	var is func(arg []byte) bool
+	switch cmd.Name {
+	case "move":
+		return true
+	case "copy":
+		is = func(arg []byte) bool { return bytes.EqualFold(arg, []byte("db")) }
+	case "sort", "sort_ro":
+		is = func(arg []byte) bool { return bytes.IndexByte(arg, '*') >= 0 }
+	default:
+		return false
+	}
+	return slices.ContainsFunc(args[2:], is)
+}
 
 // accessStep is where a key access is: member -> gate -> restore. See package
 // fence for the protocol.

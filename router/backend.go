@@ -108,7 +108,9 @@ type backend struct {
 	// had seen the server change it when the connection was asked for.
 	runID string
 	life  int
-	fifo  fifo
+	// lapses is that of the loop when the connection was asked for.
+	lapses uint64
+	fifo   fifo
 	// out holds requests until the end of the round; in a reply that is not whole.
 	out, in []byte
 	scan    resp.ReplyScanner
@@ -131,7 +133,7 @@ func (s *server) backend(db int) (*backend, error) {
 	if s.lastErr != nil && s.l.now < s.retryAt {
 		return nil, s.lastErr
 	}
-	b := &backend{l: s.l, srv: s, db: db, life: s.life}
+	b := &backend{l: s.l, srv: s, db: db, life: s.life, lapses: s.l.lapses}
 	s.conns[db] = b
 	s.l.stats.dials++
 	s.l.r.spawn(b.dial)
@@ -199,10 +201,11 @@ func (b *backend) opened(c *poll.Conn) {
 		}
 		s.runID = b.runID
 	}
-	if !b.l.leased() && b.l.table.limits.quorumLoss != lossServe {
+	if (!b.l.leased() || b.lapses != b.l.lapses) && b.l.table.limits.quorumLoss != lossServe {
 		// A node that was silent has had its connections killed at the servers; what
 		// queued for this one, before or while it was silent, must not follow them
-		// (SAFETY L4). The clock was read after the connection was made.
+		// (SAFETY L4), also when the node is heard again: its slots may have left
+		// meanwhile. The clock was read after the connection was made.
 		b.giveUp(errBackendNoLease)
 		return
 	}

@@ -184,6 +184,10 @@ func (s *session) route(cmd *command.Command, args [][]byte, frame []byte) (take
 		s.fail(cmd, l.noOwner(slot))
 		return true
 	}
+	if m.phase == topology.PhaseMigrating && usesMore(cmd, args) {
+		s.fail(cmd, errUsesMore)
+		return true
+	}
 	if ready, taken := s.prepare(cmd, args, l.keys); !ready {
 		return taken
 	}

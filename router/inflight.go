@@ -16,6 +16,10 @@ const (
 	reapMax = 2 * time.Second
 )
 
+// everySlot counts what concerns all slots of a server: FLUSHALL and FLUSHDB, which
+// take the reserved keys of a move with them.
+const everySlot = topology.SlotCount
+
 // enter counts a request as in flight in a slot, until leave. A hold is drained
 // when no request of its slots is in flight in any loop (SAFETY L3).
 func (l *loop) enter(q *request, slot int) {
@@ -140,6 +144,7 @@ func (l *loop) hauntAll() {
 			slots[r.master] = append(slots[r.master], uint16(slot))
 		} else if m, ok := l.table.moving[slot]; ok {
 			slots[m.from.master] = append(slots[m.from.master], uint16(slot))
+			slots[m.to.master] = append(slots[m.to.master], uint16(slot))
 		}
 	}
 	for index, slots := range slots {

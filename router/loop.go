@@ -36,8 +36,11 @@ type loop struct {
 	retired  []*server
 	sessions map[int64]*session
 
+	// lapses counts the times that the lease may have run out, as seen from round to
+	// round.
+	lapses uint64
 	// inflight counts requests by slot, accesses the key accesses under way by slot.
-	inflight [topology.SlotCount]int32
+	inflight [topology.SlotCount + 1]int32 // see everySlot
 	accesses [topology.SlotCount]int32
 	// moves are the slots on hold or on their way; leaving are those that have
 	// arrived while accesses of their plan were under way, with the epoch of that
@@ -112,7 +115,13 @@ func (l *loop) post(f func()) {
 }
 
 // BeginRound is called by the poller before the events of a round.
-func (l *loop) BeginRound() { l.now, l.lease = l.r.cfg.Clock(), l.r.cfg.LeaseUntil() }
+func (l *loop) BeginRound() {
+	l.now = l.r.cfg.Clock()
+	if l.now >= l.lease { // that of the last round, whether or not there is a new one
+		l.lapses++
+	}
+	l.lease = l.r.cfg.LeaseUntil()
+}
 
 // EndRound is called by the poller after them.
 func (l *loop) EndRound() {

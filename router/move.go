@@ -129,7 +129,7 @@ func (l *loop) checkWaiting() {
 func (l *loop) checkDrained() {
 	epoch := l.table.epoch
 	for slot, m := range l.moves {
-		if m.phase == topology.PhaseHolding && l.inflight[slot] > 0 {
+		if m.phase == topology.PhaseHolding && l.inflight[slot]+l.inflight[everySlot] > 0 {
 			epoch = min(epoch, m.epoch-1)
 		}
 	}

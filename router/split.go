@@ -202,6 +202,9 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 		pieces = append(pieces, piece{b: b})
 	}
 	q := s.newJoined(cmd, len(pieces))
+	if cmd.Flags.Has(command.FlagFlush) {
+		l.enter(q, everySlot)
+	}
 	for i := range pieces {
 		pieces[i].b.send(l.newPart(q, i), frame)
 	}

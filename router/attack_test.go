@@ -1,0 +1,130 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// TestL4LeaseLostAndFoundWhileOpening: a node that was silent while slots left,
+// and is heard again, sends nothing of what queued before for a connection that is
+// still opening: it was meant for the old group, and nobody reads it there.
+func TestL4LeaseLostAndFoundWhileOpening(t *testing.T) {
+	t.Parallel()
+	var now, until atomic.Int64
+	now.Store(1)
+	until.Store(1 << 60)
+	m := newMover(t, Config{Clock: now.Load, LeaseUntil: until.Load}, "backend-timeout", "1h", "backend-dial-timeout", "20s")
+	waitInflight(t, m.r, 0)
+	key := m.keys(1, "k")[0]
+	m.servers[0].Pause(t)
+	w := dialWire(t, m.r)
+	w.send("SET " + key + " 1\r\n")
+	waitInflight(t, m.r, 1)
+	until.Store(1)
+	time.Sleep(2 * tickInterval)
+	// The leader has gone on without this node, which sees no table of the hold.
+	m.state = apply(t, m.state, topology.SlotsHold{Job: m.job, Moves: m.moves})
+	m.epoch = m.state.Epoch
+	m.apply(topology.SlotsMigrate{Job: m.job, Epoch: m.epoch})
+	until.Store(1 << 60)
+	time.Sleep(2 * tickInterval)
+	m.servers[0].Continue(t)
+	if got := w.read(); !strings.HasPrefix(got, "-") {
+		t.Errorf("got %q for a write at the old group", got)
+	}
+	m.fence()
+	if got := m.at(0, "GET", key); got != "" {
+		t.Errorf("the old group was written after the slot had left: %q", got)
+	}
+}
+
+// TestM9FlushInFlightHoldsUp: a FLUSHALL that a server has still to run would take
+// the fences of a move away, so a hold waits for it, whatever slots it is of.
+func TestM9FlushInFlightHoldsUp(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{0, 1} {
+		for _, name := range []string{"FLUSHALL", "FLUSHDB"} {
+			t.Run(fmt.Sprint(name, " at group ", at+1), func(t *testing.T) {
+				t.Parallel()
+				m := newMover(t, Config{Loops: 2})
+				w := dialWire(t, m.r)
+				w.wantReply(":0\r\n", "DBSIZE") // connections are open
+				m.servers[at].Pause(t)
+				w.send(name + "\r\n")
+				w.wantSilent()
+				before := m.state.Epoch
+				m.hold()
+				time.Sleep(100 * time.Millisecond) // nothing may come in this time
+				if got := m.acked.Load(); got > before {
+					t.Errorf("acknowledged %d with a %s in flight", got, name)
+				}
+				m.servers[at].Continue(t)
+				if got := w.read(); got != "+OK\r\n" {
+					t.Errorf("got %q", got)
+				}
+				m.waitAcked()
+			})
+		}
+	}
+}
+
+// TestM5KeysOfAnotherDatabase: MOVE and COPY use a key of another database too,
+// which may not have moved.
+func TestM5KeysOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	for _, words := range [][]string{{"MOVE", "", "5"}, {"COPY", "", "", "DB", "5"}} {
+		t.Run(words[0], func(t *testing.T) {
+			t.Parallel()
+			m := newMover(t, Config{})
+			key := m.keys(1, "k")[0]
+			w := dialWire(t, m.r)
+			w.wantReply("+OK\r\n", "SET", key, "zero")
+			w.wantReply("+OK\r\n", "SELECT", "5")
+			w.wantReply("+OK\r\n", "SET", key, "five")
+			w.wantReply("+OK\r\n", "SELECT", "0")
+			m.migrate()
+			request := append([]string{}, words...)
+			for i := range request {
+				if request[i] == "" {
+					request[i] = key
+				}
+			}
+			// As a server that has both keys: 0, nothing was done. Or: try again.
+			if got := w.do(request...); got != ":0\r\n" && !strings.HasPrefix(got, "-TRYAGAIN") {
+				t.Errorf("%v: got %q", request, got)
+			}
+			w.wantReply("$4\r\nzero\r\n", "GET", key)
+			w.wantReply("+OK\r\n", "SELECT", "5")
+			w.wantReply("$4\r\nfive\r\n", "GET", key)
+		})
+	}
+}
+
+// TestM5KeysFormedByTheServer: SORT BY and GET read keys that the request does not
+// name, in the same slot.
+func TestM5KeysFormedByTheServer(t *testing.T) {
+	t.Parallel()
+	m := newMover(t, Config{})
+	tag := "{" + tagOf(3) + "}"
+	w := dialWire(t, m.r)
+	w.wantReply(":3\r\n", "RPUSH", tag+"list", "a", "b", "c")
+	for i, e := range []string{"c", "b", "a"} {
+		w.wantReply("+OK\r\n", "SET", tag+"weight_"+e, fmt.Sprint(i))
+		w.wantReply("+OK\r\n", "SET", tag+"data_"+e, "d"+e)
+	}
+	const want = "*3\r\n$2\r\ndc\r\n$2\r\ndb\r\n$2\r\nda\r\n"
+	request := []string{"SORT", tag + "list", "BY", tag + "weight_*", "GET", tag + "data_*"}
+	w.wantReply(want, request...)
+	m.migrate()
+	if got := w.do(request...); got != want && !strings.HasPrefix(got, "-TRYAGAIN") {
+		t.Errorf("while the slot moves: got %q, want %q", got, want)
+	}
+	if got := w.do("SORT", tag+"list", "ALPHA", "DESC"); !strings.HasPrefix(got, "*3\r\n$1\r\nc") {
+		t.Errorf("SORT without such keys: got %q", got)
+	}
+}
