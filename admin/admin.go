@@ -12,6 +12,7 @@ package admin
 import (
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tidwall/redcon"
@@ -24,6 +25,14 @@ type Config struct {
 	// Health returns what the local prober saw of the redis-servers, by
 	// address. It may be nil, and may miss servers: their state is then unknown.
 	Health func() map[string]ServerHealth
+	// Mover is what moves slots, Keyspace looks at the keys of redis-servers. Without
+	// them the commands that need them are refused.
+	Mover    Mover
+	Keyspace Keyspace
+	// Ack is what the router's acknowledgements go to by way of Ops.Acked. Without it
+	// CODIS.FSCK REPAIR deletes no orphans, since nothing would keep slots from moving
+	// under its hands.
+	Ack func(epoch uint64)
 	// PeerSecret says that the peer port is protected by a cluster secret; a
 	// warning stands until it is.
 	PeerSecret bool
@@ -32,6 +41,8 @@ type Config struct {
 	// AttachTimeout bounds an operation that talks to redis-servers, the first
 	// synchronization of a new replica included.
 	AttachTimeout time.Duration
+	// ScanTimeout bounds an operation that reads all keys of redis-servers.
+	ScanTimeout time.Duration
 	// CountTimeout bounds the search for foreign keys after a change, and
 	// CountLimit how many keys of a server are looked at.
 	CountTimeout time.Duration
@@ -44,6 +55,7 @@ func DefaultConfig() Config {
 	return Config{
 		Timeout:       15 * time.Second,
 		AttachTimeout: 60 * time.Second,
+		ScanTimeout:   10 * time.Minute,
 		CountTimeout:  3 * time.Second,
 		CountLimit:    1_000_000,
 		Logger:        slog.Default(),
@@ -59,7 +71,7 @@ func (c Config) Validate() error {
 		return errors.New("admin config: Servers is missing")
 	case c.Logger == nil:
 		return errors.New("admin config: Logger is missing")
-	case c.Timeout <= 0 || c.AttachTimeout <= 0 || c.CountTimeout <= 0:
+	case c.Timeout <= 0 || c.AttachTimeout <= 0 || c.ScanTimeout <= 0 || c.CountTimeout <= 0:
 		return errors.New("admin config: timeouts must be positive")
 	case c.CountLimit <= 0:
 		return errors.New("admin config: CountLimit must be positive")
@@ -75,6 +87,11 @@ type Ops struct {
 	// rows is the grammar, mux leads from a command's name to its rows.
 	rows []command
 	mux  *redcon.ServeMux
+	// repair lets one repair run at a time, acks holds back what it must, and holds
+	// remembers since when slots have been seen on hold.
+	repair sync.Mutex
+	acks   ackGate
+	holds  holdWatch
 }
 
 // New returns the operations over cfg, or what cfg lacks.
@@ -84,5 +101,6 @@ func New(cfg Config) (*Ops, error) {
 	}
 	o := &Ops{cfg: cfg, log: cfg.Logger.With("component", "admin"), rows: commands()}
 	o.mux = newMux(o, o.rows)
+	o.acks.pass = cfg.Ack
 	return o, nil
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -14,8 +15,14 @@ type command struct {
 	args, help string
 	// min and max bound the number of words after name and sub; max is -1 for any.
 	min, max int
-	// servers says that redis-servers are asked, which takes longer.
-	servers bool
+	// at is the place of sub, 0 for the usual one behind name.
+	at int
+	// servers says that redis-servers are asked, which takes longer, and keys that
+	// all their keys are read, which takes much longer.
+	servers, keys bool
+	// leader says that the leader knows more: it is asked first, and this node's own
+	// state is second best.
+	leader bool
 	// read answers from this node's own state.
 	read func(o *Ops, c *call, args [][]byte) error
 	// change reads the arguments; what it returns runs on the leader.
@@ -23,7 +30,10 @@ type command struct {
 }
 
 // change is a change whose arguments have been read.
-type change func(ctx context.Context, o *Ops, who Caller) (Done, error)
+type change func(ctx context.Context, o *Ops, who Caller) (answer, error)
+
+// answer is what a change has come to; it writes its own reply.
+type answer interface{ reply(c *call) }
 
 // words is how the row is named to people.
 func (row command) words() string {
@@ -33,13 +43,26 @@ func (row command) words() string {
 	return row.name + " " + row.sub
 }
 
+// grammar is the row's line in CODIS.HELP.
+func (row command) grammar() string {
+	words := []string{row.name, row.sub, row.args}
+	if row.place() == 2 {
+		id, rest, _ := strings.Cut(row.args, " ")
+		words = []string{row.name, id, row.sub, rest}
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+// place is where sub stands.
+func (row command) place() int { return max(row.at, 1) }
+
 // commands returns the grammar, in the order of CODIS.HELP.
 func commands() []command {
 	return []command{
 		{name: "CODIS.INFO", help: "cluster, leader, epoch, health and warnings, as text", max: 0, read: readInfo},
 		{name: "CODIS.SLOTS", args: "[start end]", help: "rows: start end phase group|nil master|nil target-group|nil, ranges merged", max: 2, read: readSlots},
 		{name: "CODIS.SLOT", args: "key [key ...]", help: "rows: slot group|nil master|nil", min: 1, max: -1, read: readSlot},
-		{name: "CODIS.NODES", help: "one row of names and values for each node", max: 0, read: readNodes},
+		{name: "CODIS.NODES", help: "one row of names and values for each node; renewed-ms, acked and lease-ms are the leader's, nil without one", max: 0, read: readNodes},
 		{name: "CODIS.NODE", sub: "REMOVE", args: "id [FORCE]", help: "take a node out for good; FORCE: although no majority of the rest answers", min: 1, max: 2, change: parseNodeRemove},
 		{name: "CODIS.NODE", sub: "TRANSFER", args: "id", help: "hand leadership to a voter", min: 1, max: 1, change: parseNodeTransfer},
 		{name: "CODIS.GROUPS", help: "one row of names and values for each group, servers included", max: 0, read: readGroups},
@@ -55,6 +78,21 @@ func commands() []command {
 		{name: "CODIS.GROUP", sub: "ZONE", args: "gid addr zone", help: `where a server runs, for read-from nearest; "" forgets it`, min: 3, max: 3, change: parseGroupZone},
 		{name: "CODIS.ASSIGN", args: "start end gid", help: "give unassigned slots to a group; no data moves", min: 3, max: 3, servers: true, change: parseAssign},
 		{name: "CODIS.ASSIGN", sub: "AUTO", help: "spread all unassigned slots evenly over the groups; no data moves", max: 0, servers: true, change: parseAssignAuto},
+		{name: "CODIS.MIGRATE", args: "start end gid [DRYRUN] [CONSENT] [KEYS n] [BYTES n]",
+			help: "move slots, with their keys, to a group: a job's id; DRYRUN: what it would move, and whether it could",
+			min:  3, max: 9, keys: true, change: parseMigrate},
+		{name: "CODIS.REBALANCE", args: "[DRYRUN] [BY slots|keys|memory] [WEIGHT gid w ...] [CONSENT] [KEYS n] [BYTES n]",
+			help: "share the slots out by moving as few as can be: a job's id, or nil when all is well; weight 0 drains a group",
+			max:  -1, keys: true, change: parseRebalance},
+		{name: "CODIS.JOBS", help: "one row of names and values for each job, the newest first", max: 0, leader: true, read: readJobs},
+		{name: "CODIS.JOB", args: "id", help: "names and values of one job", min: 1, max: 2, leader: true, read: readJob},
+		{name: "CODIS.JOB", sub: "PAUSE", at: 2, args: "id", help: "begin no further slots; what is under way stays as it is and is served", min: 1, max: 1, change: parseJobPause},
+		{name: "CODIS.JOB", sub: "RESUME", at: 2, args: "id", help: "go on", min: 1, max: 1, change: parseJobResume},
+		{name: "CODIS.JOB", sub: "CANCEL", at: 2, args: "id", help: "move no further slots; those that are being moved go back, by a job of their own", min: 1, max: 1, change: parseJobCancel},
+		{name: "CODIS.JOB", sub: "WAIT", at: 2, args: "id seconds", help: "the job's names and values once it is at its end, or the time is over", min: 2, max: 2, read: readJobWait},
+		{name: "CODIS.FSCK", help: "look for slots without a group and keys that no client sees: rows kind group|nil count repaired text", max: 0, keys: true, read: readFsck},
+		{name: "CODIS.FSCK", sub: "REPAIR", args: "[ORPHANS]",
+			help: "delete what moves have left behind; ORPHANS: also keys of slots that another group serves", max: 1, keys: true, change: parseFsckRepair},
 		{name: "CODIS.CONFIG", sub: "GET", args: "pattern", help: "names and values in turn; secrets are hidden", min: 1, max: 1, read: readConfig},
 		{name: "CODIS.CONFIG", sub: "SET", args: "name value", help: "change a setting of the whole cluster, at once", min: 2, max: 2, change: parseConfigSet},
 		{name: "CODIS.HISTORY", args: "[count]", help: "rows, newest first: epoch milliseconds who what", max: 1, read: readHistory},
@@ -77,7 +115,7 @@ func find(rows []command, args [][]byte) (*command, error) {
 		switch {
 		case row.sub == "":
 			plain = row
-		case len(args) > 1 && is(args[1], row.sub):
+		case len(args) > row.place() && is(args[row.place()], row.sub):
 			return row, nil
 		}
 	}
@@ -95,9 +133,10 @@ func find(rows []command, args [][]byte) (*command, error) {
 
 // rest returns the words after the command's own, when their number is right.
 func (row command) rest(args [][]byte) ([][]byte, error) {
-	args = args[1:]
-	if row.sub != "" {
+	if row.sub == "" {
 		args = args[1:]
+	} else {
+		args = slices.Delete(slices.Clone(args), row.place(), row.place()+1)[1:]
 	}
 	if len(args) < row.min || row.max >= 0 && len(args) > row.max {
 		return nil, arity(strings.Replace(row.words(), " ", "|", 1))

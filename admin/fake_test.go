@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -18,14 +19,22 @@ type fakeCluster struct {
 	state  *topology.State
 	index  uint64
 	leader string // "" for none
-	nodes  map[string]*fakeStore
+	// changed are the subscriptions.
+	changed map[chan struct{}]bool
+	nodes   map[string]*fakeStore
 }
 
 // fakeStore is the Store of one node.
 type fakeStore struct {
 	*fakeCluster
-	id  string
-	ops *Ops
+	id    string
+	ops   *Ops
+	mover *fakeMover
+	keys  *fakeKeyspace
+	// left is what is left of the lease, less than 0 for a node that knows of none.
+	left time.Duration
+	// acked are the acknowledgements that were passed on.
+	acked []uint64
 	// waited is the last epoch that WaitEpoch was asked for, forwards how often
 	// a command was passed on, and proposeErr what Propose fails with.
 	waited     uint64
@@ -37,7 +46,8 @@ type fakeStore struct {
 // newFakeCluster starts nodes n1 (the leader), n2 and n3 over servers.
 func newFakeCluster(tb testing.TB, servers *fakeServers) *fakeCluster {
 	tb.Helper()
-	c := &fakeCluster{state: topology.NewState(), leader: "n1", nodes: map[string]*fakeStore{}}
+	c := &fakeCluster{state: topology.NewState(), leader: "n1", nodes: map[string]*fakeStore{}, changed: map[chan struct{}]bool{}}
+	keys := &fakeKeyspace{byAddr: map[string]*fakeKeys{}}
 	for i := range 3 {
 		id := fmt.Sprintf("n%d", i+1)
 		n := topology.Node{ID: id, Incarnation: "inc-" + id, Addr: fmt.Sprintf("127.0.0.1:%d", 19000+i),
@@ -46,10 +56,13 @@ func newFakeCluster(tb testing.TB, servers *fakeServers) *fakeCluster {
 		if i > 0 {
 			c.mustApply(tb, topology.NodeSetVoter{ID: id, Voter: true}, nil, false)
 		}
-		store := &fakeStore{fakeCluster: c, id: id}
+		store := &fakeStore{fakeCluster: c, id: id, left: 4 * time.Second}
 		cfg := DefaultConfig()
 		cfg.Store, cfg.Servers, cfg.PeerSecret = store, servers, true
 		cfg.Health = servers.health
+		store.mover, store.keys = &fakeMover{}, keys
+		cfg.Mover, cfg.Keyspace = store.mover, store.keys
+		cfg.Ack = func(epoch uint64) { store.acked = append(store.acked, epoch) }
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 		ops, err := New(cfg)
 		if err != nil {
@@ -83,6 +96,12 @@ func (c *fakeCluster) apply(cmd topology.Command) topology.Outcome {
 		panic(err)
 	}
 	c.state = next
+	for changed := range c.changed {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 	return out
 }
 
@@ -90,6 +109,18 @@ func (s *fakeStore) State() *topology.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
+}
+
+func (s *fakeStore) Subscribe() (<-chan struct{}, func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := make(chan struct{}, 1)
+	s.changed[changed] = true
+	return changed, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.changed, changed)
+	}
 }
 
 func (s *fakeStore) IsLeader() bool {
@@ -109,6 +140,7 @@ func (s *fakeStore) Status() Status {
 	if s.leader != "" {
 		st.LeaderAddr = s.state.Nodes[s.leader].Addr
 	}
+	st.Leases = s.leases()
 	st.Term, st.CommitIndex, st.AppliedIndex = 2, s.index, s.index
 	for id, n := range s.state.Nodes {
 		if n.Voter {

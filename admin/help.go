@@ -12,16 +12,17 @@ import (
 func (o *Ops) Help() []string {
 	var lines []string
 	for _, row := range o.rows {
-		line := row.words()
-		if row.args != "" {
-			line += " " + row.args
-		}
-		lines = append(lines, line, "    "+row.help)
+		lines = append(lines, row.grammar(), "    "+row.help)
 	}
 	lines = append(lines, "",
 		"Any node takes any command; a change runs on the leader, and is in this node's table when it is answered.",
 		"A change answers OK, or an array when there is something to say: OK, then one note or warning each.",
-		"An error starts with a code: BADARG NOGROUP NOSERVER NONODE EXISTS BUSY STALE: nothing was changed.",
+		"CODIS.MIGRATE and CODIS.REBALANCE: CONSENT: keys of these slots that the target has already, where no client",
+		"    sees them, are deleted. KEYS and BYTES: how many a second at most. All of it in any order.",
+		"    DRYRUN answers names and values: slots; ready (0: a check failed); moves, rows: start end from to;",
+		"    groups, rows: gid slots-now slots-then load-now|nil load-then|nil; checks, rows: from|nil to|nil name ok|warn|fail text.",
+		"A job runs by itself, whatever node leads; what it can't do it tries again, and its reason says why.",
+		"An error starts with a code: BADARG NOGROUP NOSERVER NONODE NOJOB EXISTS BUSY STALE: nothing was changed.",
 		"    SERVER: a redis-server is not fit for it. NOLEADER: there is nobody to make the change.",
 		"    UNKNOWN: the change may have been made or not, see CODIS.HISTORY.",
 		"", "Settings (CODIS.CONFIG SET name value):")

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -19,6 +20,10 @@ type Info struct {
 	// Assigned is how many of the slots a group serves.
 	Assigned int
 	Groups   []Group
+	// Jobs are the unfinished ones, the oldest first.
+	Jobs []Job
+	// OnQuorumLoss is what this node does without a lease.
+	OnQuorumLoss string
 }
 
 // Info tells how the cluster is.
@@ -34,7 +39,15 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 		Node:      node,
 		Status:    status,
 		Groups:    groupsOf(state, health),
-		Warnings:  Warnings(Observation{State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret}),
+		Warnings: Warnings(Observation{
+			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, time.Now()),
+		}),
+		OnQuorumLoss: state.Settings.Text("on-quorum-loss"),
+	}
+	for _, id := range sortedKeys(state.Jobs) {
+		if j := state.Jobs[id]; !j.State.Finished() {
+			info.Jobs = append(info.Jobs, o.live(j))
+		}
 	}
 	info.Health = Health(info.Warnings)
 	for _, n := range slotsPerGroup(state) {

@@ -15,14 +15,27 @@ type Node struct {
 	Role string
 	// Self says that this is the node that answers.
 	Self bool
+	// Lease is what the leader knows of the node, nil when it was not to be had.
+	Lease *NodeLease
 }
 
-// Nodes lists all nodes by ID.
-func (o *Ops) Nodes(ctx context.Context) ([]Node, error) {
+// NodesQuery says how to look.
+type NodesQuery struct {
+	// Local asks nobody else: a node that takes another one for the leader might be
+	// asked by it in turn.
+	Local bool
+}
+
+// Nodes lists all nodes by ID. What only the leader knows it is asked for.
+func (o *Ops) Nodes(ctx context.Context, q NodesQuery) ([]Node, error) {
 	state, status := o.cfg.Store.State(), o.cfg.Store.Status()
+	leases := o.leases(ctx, status, q)
 	list := make([]Node, 0, len(state.Nodes))
 	for _, id := range sortedKeys(state.Nodes) {
 		n := Node{Node: state.Nodes[id], Role: "nonvoter", Self: id == status.ID}
+		if lease, known := leases[id]; known {
+			n.Lease = &lease
+		}
 		switch {
 		case id == status.LeaderID:
 			n.Role = "leader"

@@ -82,6 +82,9 @@ func (o *Ops) run(c *call, args [][]byte) error {
 		return err
 	}
 	if row.read != nil {
+		if row.leader && !c.forwarded && o.askLeader(c, args) {
+			return nil
+		}
 		return row.read(o, c, rest)
 	}
 	// Mistakes in the words are answered here; only what can work goes to the leader.
@@ -90,7 +93,10 @@ func (o *Ops) run(c *call, args [][]byte) error {
 		return err
 	}
 	timeout := o.cfg.Timeout
-	if row.servers {
+	switch {
+	case row.keys:
+		timeout = o.cfg.ScanTimeout
+	case row.servers:
 		timeout = o.cfg.AttachTimeout
 	}
 	switch {
@@ -103,7 +109,7 @@ func (o *Ops) run(c *call, args [][]byte) error {
 	}
 }
 
-// lead makes the change here, on the leader.
+// lead makes the change here, on the leader. A dry run changes nothing.
 func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) error {
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
 	defer cancel()
@@ -113,9 +119,36 @@ func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) erro
 		o.log.Warn("change refused", "command", words, "caller", string(c.caller), "error", err)
 		return err
 	}
-	o.log.Info("changed", "command", words, "caller", string(c.caller), "epoch", c.epoch)
-	writeDone(c, done)
+	if _, isPlan := done.(Plan); !isPlan {
+		o.log.Info("changed", "command", words, "caller", string(c.caller), "epoch", c.epoch)
+	}
+	done.reply(c)
 	return nil
+}
+
+// leaderLook bounds the question to the leader for what this node can answer too,
+// only not as well.
+const leaderLook = 2 * time.Second
+
+// askLeader has the leader answer a command that changes nothing, and says whether
+// it did; an error of it counts as no answer.
+func (o *Ops) askLeader(c *call, args [][]byte) bool {
+	status := o.cfg.Store.Status()
+	if status.LeaderID == "" || status.LeaderID == status.ID {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, leaderLook)
+	defer cancel()
+	raw, err := o.cfg.Store.ForwardAdmin(ctx, string(c.caller), args)
+	if err != nil {
+		return false
+	}
+	_, reply, err := unwrap(raw)
+	if err != nil || resp.IsError(reply) {
+		return false
+	}
+	c.WriteRaw(reply)
+	return true
 }
 
 // forward passes the whole command on to the leader, and answers when this
@@ -160,8 +193,8 @@ func unwrap(raw []byte) (epoch uint64, reply []byte, err error) {
 	return uint64(r.Array[0].Int), r.Array[1].Str, nil
 }
 
-// writeDone answers OK, or an array of OK and notes when there is something to say.
-func writeDone(c *call, done Done) {
+// reply answers OK, or an array of OK and notes when there is something to say.
+func (done Done) reply(c *call) {
 	if len(done.Notes) == 0 {
 		c.WriteString("OK")
 		return

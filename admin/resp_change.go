@@ -11,12 +11,12 @@ import (
 func parseNodeRemove(args [][]byte) (change, error) {
 	force, err := parseForce(args[1:])
 	r := NodeRemove{ID: string(args[0]), Force: force}
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) { return o.NodeRemove(ctx, who, r) }, err
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.NodeRemove(ctx, who, r) }, err
 }
 
 func parseNodeTransfer(args [][]byte) (change, error) {
 	r := NodeTransfer{ID: string(args[0])}
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) { return o.NodeTransfer(ctx, who, r) }, nil
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.NodeTransfer(ctx, who, r) }, nil
 }
 
 // parseGroupAdd reads gid master [replica ...] [FORCE] [AUTH [user] password].
@@ -50,26 +50,26 @@ func parseGroupAdd(args [][]byte) (change, error) {
 	case len(r.Servers) > topology.MaxServers:
 		return nil, badArg("a group has at most %d servers", topology.MaxServers)
 	}
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) { return o.GroupAdd(ctx, who, r) }, nil
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.GroupAdd(ctx, who, r) }, nil
 }
 
 func parseGroupDel(args [][]byte) (change, error) {
 	id, err := parseGroup(args[0])
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.GroupDel(ctx, who, GroupDel{ID: id})
 	}, err
 }
 
 func parseGroupAttach(args [][]byte) (change, error) {
 	m, force, err := parseMember(args)
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.GroupAttach(ctx, who, GroupAttach{ID: m.group, Addr: m.addr, Force: force})
 	}, err
 }
 
 func parseGroupDetach(args [][]byte) (change, error) {
 	m, force, err := parseMember(args)
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.GroupDetach(ctx, who, GroupDetach{ID: m.group, Addr: m.addr, Force: force})
 	}, err
 }
@@ -80,7 +80,7 @@ func parseGroupAuth(args [][]byte) (change, error) {
 		return nil, err
 	}
 	auth, err := parseAuth(args[1:])
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.GroupAuth(ctx, who, GroupAuth{ID: id, Auth: auth})
 	}, err
 }
@@ -88,7 +88,7 @@ func parseGroupAuth(args [][]byte) (change, error) {
 func parseGroupZone(args [][]byte) (change, error) {
 	m, _, err := parseMember(args[:2])
 	zone := string(args[2])
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.GroupZone(ctx, who, GroupZone{ID: m.group, Addr: m.addr, Zone: zone})
 	}, err
 }
@@ -100,18 +100,18 @@ func parseAssign(args [][]byte) (change, error) {
 	}
 	id, err := parseGroup(args[2])
 	r := Assign{Range: topology.SlotRange{Start: span.Start, End: span.End, Group: id}}
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) { return o.Assign(ctx, who, r) }, err
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.Assign(ctx, who, r) }, err
 }
 
 func parseAssignAuto([][]byte) (change, error) {
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) {
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.Assign(ctx, who, Assign{Auto: true})
 	}, nil
 }
 
 func parseConfigSet(args [][]byte) (change, error) {
 	r := ConfigSet{Name: string(args[0]), Value: string(args[1])}
-	return func(ctx context.Context, o *Ops, who Caller) (Done, error) { return o.ConfigSet(ctx, who, r) }, nil
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.ConfigSet(ctx, who, r) }, nil
 }
 
 // member is a server of a group.

@@ -48,6 +48,11 @@ func (i Info) Text() string {
 	t.line("voters", strings.Join(sorted(i.Status.Voters), ","))
 	t.line("nonvoters", strings.Join(sorted(i.Status.Nonvoters), ","))
 	t.line("last_contact_ms", contactMS(i.Status.LastContact))
+	if leases := i.Status.Leases; leases != nil {
+		t.section("Codis_lease")
+		t.line("lease_left_ms", leases.Left.Milliseconds())
+		t.line("on_quorum_loss", i.OnQuorumLoss)
+	}
 	t.section("Codis_slots")
 	t.line("slots_total", topology.SlotCount)
 	t.line("slots_assigned", i.Assigned)
@@ -56,6 +61,12 @@ func (i Info) Text() string {
 	t.line("groups", len(i.Groups))
 	for _, g := range i.Groups {
 		t.line(fmt.Sprintf("group_%d", g.ID), fmt.Sprintf("master=%s,replicas=%d,slots=%d,epoch=%d", g.Master, len(g.Servers)-1, g.Slots, g.Epoch))
+	}
+	t.section("Codis_jobs")
+	t.line("jobs", len(i.Jobs))
+	for _, j := range i.Jobs {
+		t.line(fmt.Sprintf("job_%d", j.ID), fmt.Sprintf("kind=%s,state=%s,slots_done=%d,slots_total=%d,keys=%d",
+			j.Kind, j.State, j.Progress.SlotsDone, j.Progress.SlotsTotal, j.Progress.Keys))
 	}
 	return t.text.String()
 }

@@ -52,13 +52,13 @@ func readSlot(o *Ops, c *call, args [][]byte) error {
 }
 
 func readNodes(o *Ops, c *call, _ [][]byte) error {
-	nodes, err := o.Nodes(c.ctx)
+	nodes, err := o.Nodes(c.ctx, NodesQuery{Local: c.forwarded})
 	if err != nil {
 		return err
 	}
 	c.WriteArray(len(nodes))
 	for _, n := range nodes {
-		c.WriteArray(2 * 9)
+		c.WriteArray(2 * 12)
 		writeField(c, "id", n.ID)
 		writeField(c, "role", n.Role)
 		writeField(c, "addr", n.Addr)
@@ -70,6 +70,7 @@ func readNodes(o *Ops, c *call, _ [][]byte) error {
 		c.WriteInt64(n.JoinedAt)
 		c.WriteBulkString("self")
 		writeBool(c, n.Self)
+		writeLease(c, n.Lease)
 	}
 	return nil
 }

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"codis/raftstore/topology"
 	"codis/router/resp"
 )
 
@@ -86,9 +89,41 @@ func surroundings(t *testing.T, c *fakeCluster, s *fakeServers, words []string) 
 		s.list[words[1]].follows = words[2]
 	case "same-as": // same-as addr addr
 		s.list[words[1]].runID = s.list[words[2]].runID
+	case "hold", "migrate", "release", "done", "clean", "report": // a step of the mover: see fakeCluster.mover
+		c.mover(t, words)
+	case "live": // live n1 job keys rate
+		p := topology.JobProgress{KeysPerSecond: float64(mustNumber(t, words[4])), Keys: mustNumber(t, words[3]), ETA: 7}
+		c.nodes[words[1]].mover.live = map[uint64]topology.JobProgress{uint64(mustNumber(t, words[2])): p}
+	case "check": // check name result text-with-dashes
+		for _, n := range c.nodes {
+			n.mover.checks = append(n.mover.checks, Check{From: 1, To: 2, Name: words[1], Result: CheckResult(words[2]), Text: words[3]})
+		}
+	case "slot-keys": // slot-keys addr slot count
+		c.nodes["n1"].keys.at(words[1]).slots[int(mustNumber(t, words[2]))] = mustNumber(t, words[3])
+	case "left-over": // left-over addr slot epoch
+		r := Reserved{Slot: int(mustNumber(t, words[2])), Epoch: uint64(mustNumber(t, words[3]))}
+		keys := c.nodes["n1"].keys.at(words[1])
+		keys.reserved = append(keys.reserved, r)
+	case "unreadable": // unreadable addr
+		c.nodes["n1"].keys.at(words[1]).err = errors.New(words[1] + ": SCAN: broken pipe")
+	case "lease": // lease n2 0s
+		d, err := time.ParseDuration(words[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.nodes[words[1]].left = d
 	default:
 		t.Fatalf("unknown words in the script: %q", words)
 	}
+}
+
+func mustNumber(tb testing.TB, word string) int64 {
+	tb.Helper()
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
 }
 
 // split makes arguments of words; "" is an empty one.

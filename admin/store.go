@@ -20,6 +20,9 @@ type Store interface {
 	// ErrNoLeader says that none could be found in time; the command may have been
 	// on its way.
 	Propose(ctx context.Context, c topology.Command) (topology.Outcome, error)
+	// Subscribe returns a channel that gets a value after State has changed, and what
+	// ends the subscription. It does not block.
+	Subscribe() (changed <-chan struct{}, end func())
 	// WaitEpoch blocks until the local table is at epoch or later.
 	WaitEpoch(ctx context.Context, epoch uint64) error
 	// ForwardAdmin runs args on the leader and returns its raw RESP reply. It may
@@ -55,4 +58,25 @@ type Status struct {
 	// Unreachable are the nodes that do not answer the leader. Only the leader
 	// knows; on other nodes it is empty.
 	Unreachable []string
+	// Leases is nil where no leases are kept, as in tests.
+	Leases *Leases
+}
+
+// Leases is what a node knows of leases.
+type Leases struct {
+	// Left is how long this node may serve unless its lease is renewed, 0 when it has
+	// none.
+	Left time.Duration
+	// Nodes is by ID, and nil on a node that does not lead.
+	Nodes map[string]NodeLease
+}
+
+// NodeLease is what the leader knows of a node.
+type NodeLease struct {
+	// Age is how long ago the node was heard.
+	Age time.Duration
+	// Acked is the epoch of the table that the node serves by, 0 when not known yet.
+	Acked uint64
+	// Left is how long a lease of the node may live, 0 when it has none.
+	Left time.Duration
 }

@@ -52,6 +52,8 @@ type Observation struct {
 	Servers map[string]ServerHealth
 	// PeerSecret says that the peer port is protected by a cluster secret.
 	PeerSecret bool
+	// Held is for how long batches have been seen on hold, by epoch.
+	Held map[uint64]time.Duration
 }
 
 // silentAfter is how long the leader must be unheard of before it is worth a warning.
@@ -62,6 +64,8 @@ func Warnings(obs Observation) []Warning {
 	w := &warner{}
 	w.raft(obs)
 	w.nodes(obs)
+	w.leases(obs)
+	w.jobs(obs)
 	w.slots(obs.State)
 	w.groups(obs)
 	if !obs.PeerSecret {

@@ -33,6 +33,16 @@ func healthy() Observation {
 	}
 }
 
+// warningTest changes what is healthy.
+type warningTest struct {
+	name   string
+	change func(*Observation)
+	health string
+	// want are the codes in order, text a part of the first one's text.
+	want []string
+	text string
+}
+
 func TestWarnings(t *testing.T) {
 	unassign := func(slots ...int) func(*Observation) {
 		return func(o *Observation) {
@@ -51,14 +61,7 @@ func TestWarnings(t *testing.T) {
 	voters := func(voters, nonvoters []string) func(*Observation) {
 		return func(o *Observation) { o.Status.Voters, o.Status.Nonvoters = voters, nonvoters }
 	}
-	tests := []struct {
-		name   string
-		change func(*Observation)
-		health string
-		// want are the codes in order, text a part of the first one's text.
-		want []string
-		text string
-	}{
+	tests := []warningTest{
 		{"healthy", func(*Observation) {}, "ok", nil, ""},
 		{"no prober", func(o *Observation) { o.Servers = nil }, "ok", nil, ""},
 		{"not joined", func(o *Observation) { o.Status.Joined = false }, "degraded", []string{"joining"}, "node n1"},
@@ -95,6 +98,7 @@ func TestWarnings(t *testing.T) {
 			o.Servers["a:1"], o.Servers["b:1"] = ServerHealth{State: "down"}, ServerHealth{State: "denied"}
 		}, "down", []string{"masters-down", "server-down", "server-denied"}, "no key is served"},
 	}
+	tests = append(tests, moveWarnings()...)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			obs := healthy()

@@ -6,7 +6,9 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -16,7 +18,8 @@ import (
 func Commands() []*ucli.Command {
 	commands := []*ucli.Command{
 		infoCommand(), slotsCommand(), slotCommand(), nodesCommand(), nodeCommand(),
-		groupsCommand(), groupCommand(), assignCommand(), configCommand(), historyCommand(), exportCommand(),
+		groupsCommand(), groupCommand(), assignCommand(), migrateCommand(), rebalanceCommand(), jobsCommand(), jobCommand(), fsckCommand(),
+		configCommand(), historyCommand(), exportCommand(),
 	}
 	for _, c := range commands {
 		c.Category = "operations"
@@ -34,7 +37,9 @@ type verb struct {
 	about    string
 	examples []string
 	flags    []ucli.Flag
-	run      func(s *session) error
+	// timeout is how long an answer may take, 0 for the usual.
+	timeout time.Duration
+	run     func(s *session) error
 }
 
 // command makes the ucli.Command of a verb.
@@ -48,7 +53,7 @@ func (v verb) command() *ucli.Command {
 	}
 	return &ucli.Command{
 		Name: v.name, Usage: v.usage, ArgsUsage: v.args, Description: description,
-		Flags: append(v.flags, commonFlags()...),
+		Flags: append(v.flags, commonFlags(cmp.Or(v.timeout, defaultTimeout))...),
 		// Flags may stand among the words, which the library's own parser does
 		// not allow, and "help" may be a key: parseWords does both.
 		SkipFlagParsing: true, HideHelpCommand: true,

@@ -108,7 +108,7 @@ func infoJSON(sections []section) map[string]any {
 	out := map[string]any{}
 	for _, sec := range sections {
 		object := map[string]any{}
-		warnings, groups := []warning{}, []infoGroup{}
+		warnings, groups, jobs := []warning{}, []infoGroup{}, []infoJob{}
 		for _, line := range sec.lines {
 			name, value := line[0], line[1]
 			switch {
@@ -116,6 +116,8 @@ func infoJSON(sections []section) map[string]any {
 				warnings = append(warnings, parseWarning(value))
 			case strings.HasPrefix(name, "group_"):
 				groups = append(groups, parseInfoGroup(name, value))
+			case strings.HasPrefix(name, "job_"):
+				jobs = append(jobs, parseInfoJob(name, value))
 			default:
 				object[name] = typed(name, value)
 			}
@@ -125,6 +127,8 @@ func infoJSON(sections []section) map[string]any {
 			object["warnings"] = warnings
 		case "groups":
 			object["groups"] = groups
+		case "jobs":
+			object["jobs"] = jobs
 		}
 		out[sec.title] = object
 	}
@@ -133,13 +137,36 @@ func infoJSON(sections []section) map[string]any {
 
 // parseInfoGroup reads group_1 and "master=..,replicas=..".
 func parseInfoGroup(name, value string) infoGroup {
+	f := pairsOf(value)
+	return infoGroup{ID: integer(strings.TrimPrefix(name, "group_")), Master: f["master"],
+		Replicas: integer(f["replicas"]), Slots: integer(f["slots"]), Epoch: integer(f["epoch"])}
+}
+
+// infoJob is one unfinished job of CODIS.INFO.
+type infoJob struct {
+	ID         int64  `json:"id"`
+	Kind       string `json:"kind"`
+	State      string `json:"state"`
+	SlotsDone  int64  `json:"slots_done"`
+	SlotsTotal int64  `json:"slots_total"`
+	Keys       int64  `json:"keys"`
+}
+
+// parseInfoJob reads job_1 and "kind=..,state=..".
+func parseInfoJob(name, value string) infoJob {
+	f := pairsOf(value)
+	return infoJob{ID: integer(strings.TrimPrefix(name, "job_")), Kind: f["kind"], State: f["state"],
+		SlotsDone: integer(f["slots_done"]), SlotsTotal: integer(f["slots_total"]), Keys: integer(f["keys"])}
+}
+
+// pairsOf reads "a=1,b=2".
+func pairsOf(value string) map[string]string {
 	f := map[string]string{}
 	for part := range strings.SplitSeq(value, ",") {
 		k, v, _ := strings.Cut(part, "=")
 		f[k] = v
 	}
-	return infoGroup{ID: integer(strings.TrimPrefix(name, "group_")), Master: f["master"],
-		Replicas: integer(f["replicas"]), Slots: integer(f["slots"]), Epoch: integer(f["epoch"])}
+	return f
 }
 
 // integer reads a number that this version's own nodes wrote.
@@ -152,7 +179,7 @@ func integer(text string) int64 {
 // stays a text, though it may look like a number.
 func typed(name, value string) any {
 	switch name {
-	case "epoch", "term", "commit_index", "applied_index", "last_contact_ms", "slots_total", "slots_assigned", "slots_unassigned":
+	case "epoch", "term", "commit_index", "applied_index", "last_contact_ms", "slots_total", "slots_assigned", "slots_unassigned", "lease_left_ms":
 		return integer(value)
 	case "joined":
 		return value == "yes"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidwall/redcon"
 
@@ -20,7 +21,9 @@ import (
 func startNode(tb testing.TB, password string) (addr string) {
 	tb.Helper()
 	cfg := admin.DefaultConfig()
-	cfg.Store, cfg.Servers, cfg.PeerSecret = newStore(tb), fineServers{}, true
+	store := newStore(tb)
+	cfg.Store, cfg.Servers, cfg.PeerSecret = store, fineServers{}, true
+	cfg.Mover, cfg.Keyspace, cfg.Ack = &mover{store: store}, keyspace{}, func(uint64) {}
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	ops, err := admin.New(cfg)
 	if err != nil {
@@ -97,10 +100,14 @@ func (s *store) State() *topology.State {
 
 func (s *store) Status() admin.Status {
 	st := admin.Status{ID: "n1", Role: "leader", LeaderID: "n1", LeaderAddr: "127.0.0.1:19000", Term: 2, Joined: true, Voters: []string{"n1", "n2"}, Nonvoters: []string{"n3"}}
+	st.Leases = &admin.Leases{Left: 4 * time.Second, Nodes: map[string]admin.NodeLease{
+		"n1": {Age: 5 * time.Millisecond, Acked: s.State().Epoch, Left: 5 * time.Second}, "n2": {Age: time.Second, Acked: 3, Left: 4 * time.Second},
+	}}
 	st.CommitIndex, st.AppliedIndex = s.State().Epoch, s.State().Epoch
 	return st
 }
 
+func (s *store) Subscribe() (<-chan struct{}, func())    { return make(chan struct{}), func() {} }
 func (s *store) IsLeader() bool                          { return true }
 func (s *store) WaitEpoch(context.Context, uint64) error { return nil }
 func (s *store) PeerInfo() (string, string, string)      { return "c0ffee", "n1", "127.0.0.1:29000" }

@@ -9,6 +9,7 @@ import (
 func nodesCommand() *ucli.Command {
 	return verb{
 		name: "nodes", usage: "list the nodes", max: 0,
+		about:    "RENEWED is when the leader last heard of a node, ACKED the epoch of the table that the node serves by.",
 		examples: []string{"codis nodes", "codis nodes --addr 10.0.0.1:19000,10.0.0.2:19000"},
 		run:      runNodes,
 	}.command()
@@ -26,6 +27,10 @@ type node struct {
 	JoinedAt string `json:"joined_at"`
 	// Self says that this node gave the answer.
 	Self bool `json:"self"`
+	// What the leader knows of the node; nil when it could not be asked.
+	RenewedMS *int64 `json:"renewed_ms"`
+	Acked     *int64 `json:"acked"`
+	LeaseMS   *int64 `json:"lease_ms"`
 }
 
 func runNodes(s *session) error {
@@ -38,19 +43,28 @@ func runNodes(s *session) error {
 		return err
 	}
 	list := make([]node, len(rows))
-	table := [][]string{{"ID", "ROLE", "ADDR", "PEER", "HTTP", "ZONE", "VERSION", "JOINED"}}
+	table := [][]string{{"ID", "ROLE", "ADDR", "PEER", "HTTP", "ZONE", "VERSION", "JOINED", "RENEWED", "ACKED"}}
 	for i, row := range rows {
 		f := fieldsOf(row)
 		n := node{ID: f.text("id"), Role: f.text("role"), Addr: f.text("addr"), PeerAddr: f.text("peer-addr"),
 			HTTPAddr: f.text("http-addr"), Zone: f.text("zone"), Version: f.text("version"),
-			JoinedAt: moment(f["joined-at"].Int), Self: f.yes("self")}
+			JoinedAt: moment(f["joined-at"].Int), Self: f.yes("self"),
+			RenewedMS: f.number("renewed-ms"), Acked: f.number("acked"), LeaseMS: f.number("lease-ms")}
 		list[i] = n
-		table = append(table, []string{n.ID, n.Role, n.Addr, n.PeerAddr, n.HTTPAddr, n.Zone, n.Version, n.JoinedAt})
+		table = append(table, []string{n.ID, n.Role, n.Addr, n.PeerAddr, n.HTTPAddr, n.Zone, n.Version, n.JoinedAt, ago(n.RenewedMS), optional(n.Acked)})
 	}
 	if s.json {
 		return s.printJSON(list)
 	}
 	return s.printTable(table)
+}
+
+// ago writes milliseconds that have passed, empty when they are not known.
+func ago(ms *int64) string {
+	if ms == nil {
+		return ""
+	}
+	return (time.Duration(*ms) * time.Millisecond).String() + " ago"
 }
 
 // moment writes Unix milliseconds for people and programs, in UTC.

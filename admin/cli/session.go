@@ -37,24 +37,30 @@ func (s *session) read(args ...string) (resp.Reply, error) {
 	return s.client.Do(ctx, args...)
 }
 
-// change asks for a change and prints what was done. It is sent once: when the
-// answer is lost nobody can know here whether the change was made.
+// change asks for a change and prints what was done.
 func (s *session) change(args ...string) error {
+	reply, err := s.send(args...)
+	if err != nil {
+		return err
+	}
+	return s.printDone(reply)
+}
+
+// send asks for a change. It is sent once: when the answer is lost nobody can know
+// here whether the change was made.
+func (s *session) send(args ...string) (resp.Reply, error) {
 	if s.client == nil {
 		client, err := s.dial(s.c.Context)
 		if err != nil {
-			return err
+			return resp.Reply{}, err
 		}
 		s.client = client
 	}
 	reply, err := s.read(args...)
 	if server := (*resp.ServerError)(nil); err != nil && !errors.As(err, &server) {
-		return fmt.Errorf("%w; the change may have been made: see codis history before you try again", err)
+		return reply, fmt.Errorf("%w; the change may have been made: see codis history before you try again", err)
 	}
-	if err != nil {
-		return err
-	}
-	return s.printDone(reply)
+	return reply, err
 }
 
 // dial connects to the first address that can be reached. A node that answers

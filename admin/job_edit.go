@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+
+	"codis/raftstore/topology"
+)
+
+// JobPause names a job whose further slots are to wait.
+type JobPause struct{ ID uint64 }
+
+// JobPause begins no further slots. Those under way stay as they are, and their
+// keys are served.
+func (o *Ops) JobPause(ctx context.Context, who Caller, r JobPause) (Done, error) {
+	return Done{}, o.propose(ctx, who, topology.JobSetState{ID: r.ID, State: topology.JobPaused})
+}
+
+// JobResume names a paused job.
+type JobResume struct{ ID uint64 }
+
+// JobResume goes on with a paused job.
+func (o *Ops) JobResume(ctx context.Context, who Caller, r JobResume) (Done, error) {
+	return Done{}, o.propose(ctx, who, topology.JobSetState{ID: r.ID, State: topology.JobRunning})
+}
+
+// JobCancel names a job to be ended.
+type JobCancel struct{ ID uint64 }
+
+// JobCancel moves no further slots. Slots that are moved stay where they are; those
+// that are being moved are at both groups, so that they arrive first and go back by
+// a job of their own.
+func (o *Ops) JobCancel(ctx context.Context, who Caller, r JobCancel) (Done, error) {
+	if err := o.propose(ctx, who, topology.JobSetState{ID: r.ID, State: topology.JobCancelling}); err != nil {
+		return Done{}, err
+	}
+	done := Done{}
+	j := o.cfg.Store.State().Jobs[r.ID]
+	back := 0
+	for _, m := range j.Back {
+		back += m.Len()
+	}
+	if back > 0 {
+		done.notef("%d slots are being moved: they arrive first, then a job of kind reverse moves them back", back)
+	}
+	if j.Progress.SlotsDone > 0 {
+		done.notef("%d slots were moved before and stay where they are", j.Progress.SlotsDone)
+	}
+	return done, nil
+}
