@@ -1,11 +1,11 @@
 # Everything that people and CI run. Arguments: make demo ARGS="--port 7000", make bench ARGS="--only get-p1".
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PACKAGES    := ./... ./testdata/lab ./testdata/bench
+PACKAGES    := ./... ./testdata/lab ./testdata/bench ./testdata/benchmigrate ./testdata/chaos ./testdata/chaos/trial ./testdata/chaos/wire
 FUZZTIME    ?= 20s
 ARGS        ?=
 
-.PHONY: build demo test race fuzz bench lint fmt deps generate
+.PHONY: build demo test race fuzz bench bench-migrate chaos lint fmt deps generate
 
 build: ## bin/codis
 	go build -ldflags "-X main.version=$(VERSION)" -o bin/codis .
@@ -26,6 +26,12 @@ fuzz: deps ## every fuzz target for FUZZTIME
 bench: build ## direct redis-server, twemproxy and codis side by side
 	testdata/install.sh redis-server redis-benchmark nutcracker
 	go run ./testdata/bench --codis bin/codis $(ARGS)
+
+bench-migrate: build deps ## moving 200,000 keys, beside a plain loop of MIGRATE
+	go run ./testdata/benchmigrate --codis bin/codis $(ARGS)
+
+chaos: build deps ## slots move while everything fails, under a recorded load: ARGS="-duration 10m -seed 7 -v"
+	go run ./testdata/chaos -codis bin/codis $(ARGS)
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not formatted: run make fmt"; exit 1; }

@@ -41,7 +41,12 @@ func (l *Lab) StartRedis(ctx context.Context, s RedisSpec) (*Redis, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	r := &Redis{lab: l, Addr: Address(port), Port: port, spec: child.Spec{Name: s.Name, Path: s.Path, Args: append([]string{
+	// CONFIG REWRITE needs a file: a replica remembers its master there.
+	conf := filepath.Join(dir, "redis.conf")
+	if err := os.WriteFile(conf, nil, 0o600); err != nil {
+		return nil, err
+	}
+	r := &Redis{lab: l, Addr: Address(port), Port: port, spec: child.Spec{Name: s.Name, Path: s.Path, Args: append([]string{conf,
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir,
 		"--maxclients", "12000", "--daemonize", "no", "--repl-diskless-sync-delay", "0",
 	}, s.More...)}}
