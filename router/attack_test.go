@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codis/raftstore/topology"
+	"codis/router/resp/resptest"
 )
 
 // TestL4LeaseLostAndFoundWhileOpening: a node that was silent while slots left,
@@ -126,5 +127,37 @@ func TestM5KeysFormedByTheServer(t *testing.T) {
 	}
 	if got := w.do("SORT", tag+"list", "ALPHA", "DESC"); !strings.HasPrefix(got, "*3\r\n$1\r\nc") {
 		t.Errorf("SORT without such keys: got %q", got)
+	}
+}
+
+// TestL2NoServiceBeforeTheFirstLease: what a node knows when it starts is the table
+// of when it stopped. Others may have moved slots since, as long as it did not
+// run, whatever on-quorum-loss says.
+func TestL2NoServiceBeforeTheFirstLease(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"reads", "serve"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			var now, until atomic.Int64
+			now.Store(1)
+			server := resptest.StartRedis(t)
+			r := newRouter(t, Config{Clock: now.Load, LeaseUntil: until.Load},
+				withSettings(t, newState(t, server.Addr), "on-quorum-loss", mode))
+			w := dialWire(t, r)
+			w.wantReply(noLeaseText, "SET", "k", "1")
+			w.wantReply(noLeaseText, "GET", "k")
+			if ok, _ := r.Ready(); ok {
+				t.Error("ready without ever having had a lease")
+			}
+			until.Store(1 << 60)
+			w.wantReply("+OK\r\n", "SET", "k", "1")
+			until.Store(1)
+			w.wantReply("$1\r\n1\r\n", "GET", "k")
+			w.wantReply("+OK\r\n", "SELECT", "3")
+			w.wantReply("$-1\r\n", "GET", "k") // over a new connection
+			if ok, reason := r.Ready(); !ok {
+				t.Errorf("not ready: %s", reason)
+			}
+		})
 	}
 }

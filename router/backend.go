@@ -201,7 +201,7 @@ func (b *backend) opened(c *poll.Conn) {
 		}
 		s.runID = b.runID
 	}
-	if (!b.l.leased() || b.lapses != b.l.lapses) && b.l.table.limits.quorumLoss != lossServe {
+	if b.lapsed() && b.carriesBound() {
 		// A node that was silent has had its connections killed at the servers; what
 		// queued for this one, before or while it was silent, must not follow them
 		// (SAFETY L4), also when the node is heard again: its slots may have left

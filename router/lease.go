@@ -30,10 +30,14 @@ const (
 
 // bound says whether a command may only be served under a lease (SAFETY L1).
 func (l *loop) bound(cmd *command.Command) bool {
-	switch l.table.limits.quorumLoss {
-	case lossServe:
+	switch mode := l.table.limits.quorumLoss; {
+	case !l.hadLease:
+		// The table is that of when the last process stopped. Nobody counts on this
+		// one before it had a lease: slots may have left meanwhile.
+		return true
+	case mode == lossServe:
 		return false
-	case lossReads:
+	case mode == lossReads:
 		return !cmd.Flags.Has(command.FlagReadonly)
 	default:
 		return true
@@ -42,6 +46,23 @@ func (l *loop) bound(cmd *command.Command) bool {
 
 // leased says whether the node's lease holds at the time of this round.
 func (l *loop) leased() bool { return l.now < l.lease }
+
+// lapsed says whether the lease has run out since the connection was asked for.
+func (b *backend) lapsed() bool { return !b.l.leased() || b.lapses != b.l.lapses }
+
+// carriesBound says whether a request waits that needs a lease.
+func (b *backend) carriesBound() bool {
+	for i := range b.fifo.size {
+		q := b.fifo.ring[(b.fifo.head+i)&(len(b.fifo.ring)-1)]
+		if q.parent != nil {
+			q = q.parent
+		}
+		if q.bound {
+			return true
+		}
+	}
+	return false
+}
 
 // loseLease answers a request whose lease ran out between dispatch and reply, and
 // ends its session: the servers may have been told to forget this node meanwhile,

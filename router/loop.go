@@ -36,6 +36,8 @@ type loop struct {
 	retired  []*server
 	sessions map[int64]*session
 
+	// hadLease says that it held once, in this process.
+	hadLease bool
 	// lapses counts the times that the lease may have run out, as seen from round to
 	// round.
 	lapses uint64
@@ -121,6 +123,10 @@ func (l *loop) BeginRound() {
 		l.lapses++
 	}
 	l.lease = l.r.cfg.LeaseUntil()
+	if !l.hadLease && l.leased() {
+		l.hadLease = true
+		l.r.hadLease.Store(true)
+	}
 }
 
 // EndRound is called by the poller after them.

@@ -101,6 +101,8 @@ type Router struct {
 	buffered []atomic.Int64
 	draining atomic.Bool
 	failures authFailures
+	// hadLease says that this process had a lease once.
+	hadLease atomic.Bool
 	// token tells this process's connections from those of earlier ones.
 	token string
 
@@ -281,7 +283,7 @@ func (r *Router) Ready() (ok bool, reason string) {
 		return false, "the node is shutting down"
 	case r.Addr() == "":
 		return false, "the node is starting"
-	case r.cfg.Clock() >= r.cfg.LeaseUntil() && r.table.Load().limits.quorumLoss == lossStop:
+	case r.cfg.Clock() >= r.cfg.LeaseUntil() && (r.table.Load().limits.quorumLoss == lossStop || !r.hadLease.Load()):
 		return false, "the node has no lease: it can't reach the leader of its cluster"
 	case r.table.Load().epoch == 0:
 		return false, "the node has no slot table yet: it has not joined a cluster"
