@@ -175,7 +175,9 @@ func (h *hold) barrier(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for all nodes: %w", err)
 	}
-	return h.run.c.hangUp(ctx, h.from.group, silent)
+	// At the new group, too: a FLUSHALL may wait there, which would take the moved
+	// sets away.
+	return errors.Join(h.run.c.hangUp(ctx, h.from.group, silent), h.run.c.hangUp(ctx, h.to.group, silent))
 }
 
 // finish makes the slots ready to migrate.

@@ -312,6 +312,9 @@ func (i *inspection) memory(ctx context.Context, from, to *link) error {
 	share := 1.2 * dataset * float64(moving) / float64(max(owned, moving, 1))
 	limit, used := number(to, "maxmemory"), number(to, "used_memory")
 	policy := infos[to]["maxmemory_policy"]
+	if source := infos[from]["maxmemory_policy"]; number(from, "maxmemory") > 0 && strings.HasPrefix(source, "allkeys-") {
+		i.add("eviction", ResultWarn, "%s evicts any key when it is full (%s), also the fences of the move: without them no key of the slots can be reached", from.addr, source)
+	}
 	size := func(n float64) string { return fmt.Sprintf("%.1f MB", max(n, 0)/(1<<20)) }
 	switch {
 	case limit > 0 && limit-used < share:

@@ -198,6 +198,9 @@ func TestM1_Preflight(t *testing.T) {
 		{"evicts", "memory", ResultWarn, func(t *testing.T, c *cluster) {
 			must(t, c.master(2).Client(t), "CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-lru")
 		}},
+		{"evicts at the source", "eviction", ResultWarn, func(t *testing.T, c *cluster) {
+			must(t, c.master(1).Client(t), "CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-random")
+		}},
 		{"database too high", "databases", ResultFail, func(t *testing.T, c *cluster) {
 			client := c.master(1).Client(t)
 			must(t, client, "SELECT", "20")

@@ -1,0 +1,28 @@
+package migrate
+
+import (
+	"testing"
+	"time"
+
+	"codis/raftstore/topology"
+	"codis/router/resp"
+)
+
+// TestL4_SilentNodesAreCutOffAtTheTarget: what they have sent there, such as a
+// FLUSHALL, would take the moved sets away.
+func TestL4_SilentNodesAreCutOffAtTheTarget(t *testing.T) {
+	c := newCluster(t, layout{groups: 2})
+	c.assign(1)
+	silent, err := resp.Dial(t.Context(), resp.ClientOptions{Addr: c.master(2).Addr, Name: "codis:dead@1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	c.store.barrier = func(uint64) []topology.Node { return []topology.Node{{ID: "dead"}} }
+	c.lead()
+	job := c.migrate(topology.JobOptions{}, topology.SlotMove{Start: 1, End: 2, From: 1, To: 2})
+	c.waitDone(job, 20*time.Second)
+	if _, err := silent.Do(t.Context(), "PING"); err == nil {
+		t.Error("the silent node's connection lives")
+	}
+}
