@@ -41,7 +41,7 @@ func (o *Ops) FsckRepair(ctx context.Context, _ Caller, r FsckRepair) (answer, e
 		case f.Kind == FindLeftOver:
 			repaired, err = o.cfg.Keyspace.DropReserved(ctx, masterOf(state, f.Group), found[f.Group].LeftOver)
 		case f.Kind == FindOrphans && r.Orphans:
-			repaired, err = o.cfg.Keyspace.DeleteForeign(ctx, masterOf(state, f.Group), &orphanGuard{o: o, group: f.Group})
+			repaired, err = o.cfg.Keyspace.DeleteForeign(ctx, masterOf(state, f.Group), &orphanGuard{o: o, group: f.Group, master: state.Groups[f.Group].Master})
 		default:
 			continue
 		}
@@ -76,8 +76,9 @@ var errNoLease = refuse(CodeNoLeader, "ask again when CODIS.INFO shows a lease",
 // node's lease, and by a table that this node acknowledges nothing newer than before
 // the request is done (SAFETY L).
 type orphanGuard struct {
-	o     *Ops
-	group int
+	o      *Ops
+	group  int
+	master string
 }
 
 // Enter implements Guard. The table is read after the gate is closed: a table that
@@ -95,6 +96,9 @@ func (g *orphanGuard) permit() (Permit, error) {
 	state := g.o.cfg.Store.State()
 	if err := noJob(state); err != nil {
 		return Permit{}, err
+	}
+	if state.Groups[g.group].Master != g.master {
+		return Permit{}, refuse(topology.CodeStale, "", "%s is no longer the master of group %d", g.master, g.group)
 	}
 	leases := g.o.cfg.Store.Status().Leases
 	if leases == nil || leases.Left <= 0 {

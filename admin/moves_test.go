@@ -115,6 +115,24 @@ func TestDeletionStopsWhenAJobBegins(t *testing.T) {
 	}
 }
 
+func TestDeletionStopsWhenTheServerIsAnotherGroups(t *testing.T) {
+	c := newMoving(t)
+	n1 := c.nodes["n1"]
+	keys := n1.keys.at("127.0.0.1:7000")
+	keys.slots[600], keys.slots[601] = 3, 4
+	keys.entered = func() {
+		group := c.state.Groups[1]
+		group.Master = "127.0.0.1:7005"
+		c.state.Groups[1] = group
+	}
+	if r := ask(t, n1, "CODIS.FSCK REPAIR ORPHANS"); len(r.Array) != 1 || !strings.Contains(r.Array[0].Array[4].Text(), "STALE 127.0.0.1:7000 is no longer") {
+		t.Errorf("got %+v", r)
+	}
+	if keys.slots[601] != 4 {
+		t.Error("keys were deleted")
+	}
+}
+
 func TestRepairNeedsItsGuards(t *testing.T) {
 	c := newMoving(t)
 	n1 := c.nodes["n1"]

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"codis/raftstore/topology"
 	"codis/router/resp"
@@ -188,7 +189,8 @@ func FuzzServeRESP(f *testing.F) {
 		f.Add([]byte(row.words() + " 1 127.0.0.1:7000 127.0.0.1:7001"))
 	}
 	for _, line := range []string{"", "CODIS.ASSIGN 0 1023 1", "CODIS.GROUP ADD 1 a:1 AUTH u p", "CODIS.GROUP ADD 1 127.0.0.1:7000 FORCE AUTH",
-		"CODIS.CONFIG SET maxclients -1", "CODIS.HISTORY 99999999999", "CODIS.SLOTS 0 1023 FORCE", "CODIS.CONFIG GET [a-", "codis.\u017flots"} {
+		"CODIS.CONFIG SET maxclients -1", "CODIS.HISTORY 99999999999", "CODIS.SLOTS 0 1023 FORCE", "CODIS.CONFIG GET [a-", "CODIS.ASSIGN AUTO",
+		"CODIS.MIGRATE 0 9 2 CONSENT KEYS 5 BYTES 9 DRYRUN", "CODIS.REBALANCE BY keys WEIGHT 1 0 2 9", "CODIS.JOB 9 WAIT 99999", "CODIS.FSCK REPAIR ORPHANS", "codis.\u017flots"} {
 		f.Add([]byte(line))
 	}
 	c := newFakeCluster(f, newFakeServers())
@@ -197,8 +199,10 @@ func FuzzServeRESP(f *testing.F) {
 		if len(line) == 0 {
 			args = nil
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // it may be a WAIT
+		defer cancel()
 		for _, node := range []string{"n1", "n2"} {
-			raw := c.nodes[node].ops.ServeRESP(t.Context(), "x", args)
+			raw := c.nodes[node].ops.ServeRESP(ctx, "x", args)
 			if _, n, err := resp.ParseReply(raw); err != nil || n != len(raw) {
 				t.Fatalf("%q: the answer is not one reply: %q", line, raw)
 			}

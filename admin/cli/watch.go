@@ -132,16 +132,10 @@ const (
 
 // progressLine is a job in one line.
 func progressLine(j job) string {
-	done := int64(0)
-	if j.SlotsTotal > 0 {
-		done = min(j.SlotsDone*barWidth/j.SlotsTotal, barWidth)
-	}
-	percent := int64(0)
-	if j.SlotsTotal > 0 {
-		percent = 100 * j.SlotsDone / j.SlotsTotal
-	}
+	part := j.part()
+	done := int(part * barWidth)
 	line := fmt.Sprintf("job %d %s %s [%s%s] %3d%% %d/%d slots, %d keys, %s", j.ID, j.Kind, j.State,
-		strings.Repeat("#", int(done)), strings.Repeat(".", barWidth-int(done)), percent, j.SlotsDone, j.SlotsTotal, j.Keys, size(j.Bytes))
+		strings.Repeat("#", done), strings.Repeat(".", barWidth-done), int(100*part), j.SlotsDone, j.SlotsTotal, j.Keys, size(j.Bytes))
 	if !j.finished() {
 		line += fmt.Sprintf(", %d keys/s", j.KeysPerSecond)
 		if eta := etaText(j.ETA); eta != "" {
@@ -152,6 +146,20 @@ func progressLine(j job) string {
 		line += ": " + j.Reason
 	}
 	return line
+}
+
+// part is how much of a job is done, from 0 to 1: by slots, or, since many slots
+// arrive at a time, by keys where the time that is left tells how many there are.
+func (j job) part() float64 {
+	part := 0.0
+	if j.SlotsTotal > 0 {
+		part = float64(j.SlotsDone) / float64(j.SlotsTotal)
+	}
+	if j.ETA != nil && *j.ETA > 0 && !j.finished() {
+		all := float64(j.Keys) + float64(j.KeysPerSecond)*float64(*j.ETA)
+		part = max(part, float64(j.Keys)/max(all, 1))
+	}
+	return min(max(part, 0), 1)
 }
 
 // cut shortens a text to n characters.

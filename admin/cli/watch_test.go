@@ -21,8 +21,8 @@ func TestWatchView(t *testing.T) {
 		{done(9), done(8), done(5)}, // 7 is forgotten
 	}
 	bar := func(id string, state, rest string) string { return "job " + id + " migrate " + state + " [" + rest }
-	run7a := bar("7", "running", "#####...............]  25% 10/40 slots, 1000 keys, 0, 7 keys/s, 1m15s left\n")
-	run7b := bar("7", "running", "##########..........]  50% 20/40 slots, 2000 keys, 0, 7 keys/s, 1m15s left\n")
+	run7a := bar("7", "running", "#############.......]  65% 10/40 slots, 1000 keys, 0, 7 keys/s, 1m15s left\n")
+	run7b := bar("7", "running", "###############.....]  79% 20/40 slots, 2000 keys, 0, 7 keys/s, 1m15s left\n")
 	run8 := bar("8", "running", "....................]   0% 0/40 slots, 0 keys, 0, 7 keys/s, 1m15s left\n")
 	run9 := strings.Replace(run8, "job 8", "job 9", 1)
 	end := func(id string) string {
