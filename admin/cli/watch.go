@@ -64,7 +64,6 @@ type watchView struct {
 	shown []int64
 	lines int
 	last  map[int64]string
-	begun bool
 }
 
 // next returns the text for a look, and how many jobs are unfinished.
