@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/resp/resptest"
 )
@@ -160,4 +161,56 @@ func TestL2NoServiceBeforeTheFirstLease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestM5ReservedKeysOfASplit: no access is made for a reserved key, which would
+// copy fences from group to group.
+func TestM5ReservedKeysOfASplit(t *testing.T) {
+	t.Parallel()
+	m := newMover(t, Config{})
+	var name string
+	for slot := range topology.SlotCount {
+		name = string(fence.AppendFenceKey(nil, slot))
+		if topology.SlotOf([]byte(name)) < 10 {
+			break
+		}
+	}
+	m.migrate()
+	m.at(0, "SET", name, "1")
+	w := dialWire(t, m.r)
+	for _, words := range [][]string{{"DEL", name}, {"MGET", "a", name}, {"GET", name}} {
+		if got := w.do(words...); !strings.Contains(got, "reserved") {
+			t.Errorf("%q: got %q", words, got)
+		}
+	}
+	if got := m.at(1, "GET", name); got != "" {
+		t.Errorf("the reserved key was copied: %q", got)
+	}
+}
+
+// TestM9FlushOfAFormerProcess: a killed process may have left a FLUSHALL to the
+// server that slots are about to move to.
+func TestM9FlushOfAFormerProcess(t *testing.T) {
+	t.Parallel()
+	server, target := resptest.StartRedis(t), resptest.StartRedis(t)
+	state := newState(t, server.Addr, target.Addr)
+	first := newRouter(t, Config{}, state)
+	w := dialWire(t, first)
+	w.wantReply(":0\r\n", "DBSIZE")
+	target.Pause(t)
+	w.send("FLUSHALL\r\n")
+	waitInflight(t, first, 1)
+	m := &mover{tb: t, servers: []*resptest.Server{server, target}, state: state,
+		moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
+	m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
+	m.job = m.state.Epoch
+	before := m.state.Epoch
+	m.hold()
+	time.Sleep(200 * time.Millisecond) // nothing may come in this time
+	if got := m.acked.Load(); got > before {
+		t.Fatalf("acknowledged %d with a FLUSHALL on its way", got)
+	}
+	target.Continue(t)
+	m.waitAcked()
 }

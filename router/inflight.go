@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -81,8 +82,13 @@ func (s *server) reap() {
 	pending := slices.Clone(s.hauntings)
 	s.l.r.spawn(func(ctx context.Context) {
 		for wait := reapMin; ; wait = min(2*wait, reapMax) {
-			if s.reaped(ctx, pending) {
+			err := s.reaped(ctx, pending)
+			if err == nil {
 				break
+			}
+			if wait < reapMax && 2*wait >= reapMax { // once
+				s.l.log.Warn("a server may still run old requests of this node, and slots can't leave it: CLIENT KILL is tried until it is answered",
+					"group", s.group, "server", s.addr, "error", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -103,35 +109,45 @@ func (s *server) reap() {
 	})
 }
 
-// reaped returns true once the server can't run anything that came over the
+// errNoClientID is returned for a server that does not tell its clients' IDs: only
+// its restart helps.
+var errNoClientID = errors.New("it did not answer CLIENT ID")
+
+// reaped returns nil once the server can't run anything that came over the
 // connections any more.
-func (s *server) reaped(ctx context.Context, pending []haunting) bool {
+func (s *server) reaped(ctx context.Context, pending []haunting) error {
 	client, err := s.l.r.dialTool(ctx, s.target, 0)
 	if err != nil {
-		return false
+		return err
 	}
 	defer client.Close()
 	runID, err := askRunID(ctx, client)
 	if err != nil {
-		return false
+		return err
 	}
 	for _, h := range pending {
 		switch {
 		case h.former:
 			if err := s.l.r.killFormer(ctx, client); err != nil {
-				return false
+				return err
 			}
 		case h.runID != runID: // another process: it never saw the connection
 		case h.clientID == 0:
-			return false // a server that does not tell its clients' IDs: only its restart helps
+			return errNoClientID
 		default:
 			// Any answer will do: the connection is gone when it comes.
 			if _, err := client.Do(ctx, "CLIENT", "KILL", "ID", itoa(h.clientID)); err != nil {
-				return false
+				return err
 			}
 		}
 	}
-	return true
+	return nil
+}
+
+// haunted says whether an earlier process of this node may have left something to
+// run at a server: a FLUSHALL there concerns slots that are only about to come.
+func (s *server) haunted() bool {
+	return slices.ContainsFunc(s.hauntings, func(h haunting) bool { return h.former })
 }
 
 // hauntAll is called once, with the first table of the process: until a master has

@@ -77,6 +77,10 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) (take
 	if len(l.moves) > 0 {
 		keys := l.keys[:0]
 		for i := cmd.First; i < len(args); i += cmd.Step {
+			if fence.IsReserved(args[i]) { // before it is reached for
+				s.fail(cmd, errReserved)
+				return true
+			}
 			keys = append(keys, i)
 		}
 		l.keys = keys[:0]
