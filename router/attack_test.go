@@ -214,3 +214,35 @@ func TestM9FlushOfAFormerProcess(t *testing.T) {
 	target.Continue(t)
 	m.waitAcked()
 }
+
+// TestL3LateReadsHoldNothingUp: a read whose client has got an error changes
+// nothing whenever it runs. A replica that is gone for good must not keep slots at
+// its group until this node restarts.
+func TestL3LateReadsHoldNothingUp(t *testing.T) {
+	t.Parallel()
+	master, replica, target := resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)
+	state := newState(t)
+	state = apply(t, state, topology.GroupAdd{ID: 1, Servers: []topology.Server{{Addr: master.Addr}, {Addr: replica.Addr}}})
+	state = apply(t, state, topology.GroupAdd{ID: 2, Servers: []topology.Server{{Addr: target.Addr}}})
+	state = apply(t, state, topology.SlotsAssign{Ranges: []topology.SlotRange{{Start: 0, End: topology.SlotCount - 1, Group: 1}}})
+	state = withSettings(t, state, "backend-timeout", "150ms")
+	m := &mover{tb: t, servers: []*resptest.Server{master, target}, state: state,
+		moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
+	m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+	m.r.SetHealth(map[string]Health{master.Addr: {Usable: true}, replica.Addr: {Usable: true}})
+	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
+	m.job = m.state.Epoch
+	key := m.keys(1, "k")[0]
+	w := dialWire(t, m.r)
+	w.wantReply("+OK\r\n", "READONLY")
+	w.wantReply("$-1\r\n", "GET", key)
+	replica.Pause(t)
+	w.send("GET " + key + "\r\nMGET " + key + " " + key + "2\r\n")
+	for range 2 {
+		if got := w.read(); !strings.Contains(got, "outcome unknown") {
+			t.Fatalf("got %q", got)
+		}
+	}
+	m.hold()
+	m.waitAcked()
+}

@@ -268,6 +268,7 @@ func (s *session) newRequest(cmd *command.Command) *request {
 	q := s.l.newRequest(s, uint8(cmd.Family))
 	q.silent = s.silent()
 	q.bound = s.l.bound(cmd)
+	q.readonly = cmd.Flags.Has(command.FlagReadonly)
 	s.enqueue(q)
 	return q
 }

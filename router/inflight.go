@@ -209,7 +209,8 @@ func askRunID(ctx context.Context, client *resp.Client) (string, error) {
 	return resp.ParseInfo(reply.Text())["run_id"], nil
 }
 
-// slotsOf gathers the slots of the requests that a connection owes.
+// slotsOf gathers the slots of the requests that a connection owes and that may
+// change something when they run late.
 func (b *backend) slotsOf() []uint16 {
 	var slots []uint16
 	for i := range b.fifo.size {
@@ -217,7 +218,9 @@ func (b *backend) slotsOf() []uint16 {
 		if q.parent != nil {
 			q = q.parent
 		}
-		slots = append(slots, q.slots...)
+		if !q.readonly {
+			slots = append(slots, q.slots...)
+		}
 	}
 	slices.Sort(slots)
 	return slots

@@ -52,6 +52,8 @@ type request struct {
 	// silent drops the reply (CLIENT REPLY OFF and SKIP); bound requests may only
 	// be answered under a lease.
 	silent, bound bool
+	// readonly requests change nothing, however late they run.
+	readonly bool
 	// slots are those in which the request counts as in flight.
 	slots []uint16
 	// access is the key access that this request is a step of; nil for others.
