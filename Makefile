@@ -14,10 +14,10 @@ demo: build deps ## three nodes, two groups of a master and a replica, in the fo
 	./bin/codis demo $(ARGS)
 
 test: deps ## all tests, against real redis-servers
-	go test -timeout 15m $(ARGS) ./...
+	go test -timeout 15m $(ARGS) $(PACKAGES)
 
 race: deps ## all tests under the race detector
-	go test -race -timeout 25m $(ARGS) ./...
+	go test -race -timeout 25m $(ARGS) $(PACKAGES)
 
 fuzz: deps ## every fuzz target for FUZZTIME
 	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codis/admin/demo"
+	"codis/raftstore/topology"
 	"codis/router/resp"
 	"codis/testdata/lab"
 )
@@ -122,8 +123,16 @@ func (b *bench) complete(ctx context.Context) error {
 
 // move brings all slots to a group by a job, and returns how long it took.
 func (b *bench) move(ctx context.Context, to int) (time.Duration, error) {
+	took, err := b.moveSlots(ctx, 0, topology.SlotCount-1, to)
+	if err == nil {
+		b.at = to
+	}
+	return took, err
+}
+
+func (b *bench) moveSlots(ctx context.Context, first, last, to int) (time.Duration, error) {
 	begin := time.Now()
-	id, err := ask(ctx, b.nodes[0], "CODIS.MIGRATE", "0", "1023", strconv.Itoa(to+1))
+	id, err := ask(ctx, b.nodes[0], "CODIS.MIGRATE", strconv.Itoa(first), strconv.Itoa(last), strconv.Itoa(to+1))
 	if err != nil {
 		return 0, err
 	}
@@ -139,7 +148,6 @@ func (b *bench) move(ctx context.Context, to int) (time.Duration, error) {
 		}
 		switch fields["state"] {
 		case "done":
-			b.at = to
 			return time.Since(begin), nil
 		case "running":
 		default:

@@ -105,21 +105,34 @@ func (b *bench) probe(ctx context.Context, id int, slot int) (longest float64, e
 // probePause is how much of a hold a probe may miss.
 const probePause = 5 * time.Millisecond
 
-// probeAll watches slots spread evenly until ctx ends.
-func (b *bench) probeAll(ctx context.Context) (longest []float64, err error) {
+// staying is the first of the slots that stay while the holds of the others are
+// watched.
+const staying = topology.SlotCount * 31 / 32
+
+// waits are the longest waits of clients, in ms.
+type waits struct{ moving, staying []float64 }
+
+// probeAll watches slots of both kinds, spread evenly, until ctx ends.
+func (b *bench) probeAll(ctx context.Context) (w waits, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for i := range b.probes {
+	watch := func(id, slot int, to *[]float64) {
 		wg.Go(func() {
-			l, probeErr := b.probe(ctx, i, i*topology.SlotCount/b.probes)
+			longest, probeErr := b.probe(ctx, id, slot)
 			mu.Lock()
 			defer mu.Unlock()
-			longest = append(longest, l)
+			*to = append(*to, longest)
 			if probeErr != nil {
 				err = probeErr
 			}
 		})
 	}
+	for i := range b.probes {
+		watch(i, i*staying/b.probes, &w.moving)
+		if i%4 == 0 {
+			watch(i, staying+i/4%(topology.SlotCount-staying), &w.staying)
+		}
+	}
 	wg.Wait()
-	return longest, err
+	return w, err
 }

@@ -27,6 +27,8 @@ type RedisSpec struct {
 	Name string
 	// Path is the program.
 	Path string
+	// Dir is where its data goes, in a directory of its own; empty: the Lab's.
+	Dir string
 	// More is added to the command line. By default nothing is persisted.
 	More []string
 }
@@ -37,7 +39,10 @@ func (l *Lab) StartRedis(ctx context.Context, s RedisSpec) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(l.Dir, "redis-"+strconv.Itoa(port))
+	if s.Dir == "" {
+		s.Dir = l.Dir
+	}
+	dir := filepath.Join(s.Dir, "redis-"+strconv.Itoa(port))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}

@@ -309,6 +309,8 @@ func (g *register) lines() []string {
 // Report is what a trial has found.
 type Report struct {
 	Findings []Finding
+	// Moves are the jobs that ended, Faults what was done to the cluster.
+	Moves, Faults int
 	// Line is the figures on one line.
 	Line string
 	// Counts are further figures, by name.
@@ -325,18 +327,17 @@ func (t *trial) report(dir string) *Report {
 	for _, f := range r.Findings {
 		kinds[f.Kind]++
 	}
-	moved, faults := 0, 0
 	for name, n := range t.rec.counts {
 		switch {
 		case name == "job done" || name == "job cancelled":
-			moved += n
+			r.Moves += n
 		case strings.HasPrefix(name, "fault "):
-			faults += n
+			r.Faults += n
 		}
 	}
 	s := &t.load.slow
 	r.Line = fmt.Sprintf("operations=%d moves=%d faults=%d lost=%d resurrected=%d violations=%d stall p50=%v p99=%v max=%v",
-		t.load.ops.Load(), moved, faults, kinds[Lost], kinds[Resurrected], kinds[Wrong], s.percentile(0.5), s.percentile(0.99), s.percentile(1))
+		t.load.ops.Load(), r.Moves, r.Faults, kinds[Lost], kinds[Resurrected], kinds[Wrong], s.percentile(0.5), s.percentile(0.99), s.percentile(1))
 	_ = os.WriteFile(filepath.Join(dir, "events.log"), []byte(strings.Join(t.rec.events, "\n")+"\n"), 0o600) // for people only
 	return r
 }

@@ -70,7 +70,7 @@ const maxTold = 20
 func (r *recorder) found(kind VerdictKind, history []string, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := Finding{Kind: kind, Text: fmt.Sprintf(format, args...), History: slices.Clone(history)}
+	f := Finding{Kind: kind, Text: clip(fmt.Sprintf(format, args...)), History: slices.Clone(history)}
 	r.findings = append(r.findings, f)
 	if len(r.findings) > maxTold {
 		return
@@ -79,4 +79,13 @@ func (r *recorder) found(kind VerdictKind, history []string, format string, args
 	for _, line := range f.History {
 		fmt.Fprintf(r.out, "        %s\n", line)
 	}
+}
+
+// clip keeps a line readable.
+func clip(text string) string {
+	const most = 400
+	if len(text) > most {
+		return text[:most] + "..."
+	}
+	return text
 }

@@ -117,16 +117,20 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	t := &trial{opt: o, rec: newRecorder(o.Out)}
 	keep := true // until all is known to be well
-	defer func() { l.Close(keep) }()
-	if o.Codis == "" {
-		if o.Codis, err = l.BuildCodis(ctx); err != nil {
+	defer func() {
+		l.Close(keep)
+		if t.site != nil {
+			t.site.close()
+		}
+	}()
+	if t.opt.Codis == "" {
+		if t.opt.Codis, err = l.BuildCodis(ctx); err != nil {
 			return nil, err
 		}
 	}
-	t := &trial{opt: o, rec: newRecorder(o.Out)}
-	t.site, err = newSite(ctx, o, l)
-	defer t.site.net.Close()
+	t.site, err = newSite(ctx, t.opt, l)
 	if err != nil {
 		return nil, fmt.Errorf("start the cluster (logs are in %s): %w", l.Dir, err)
 	}
