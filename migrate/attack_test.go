@@ -26,3 +26,17 @@ func TestL4_SilentNodesAreCutOffAtTheTarget(t *testing.T) {
 		t.Error("the silent node's connection lives")
 	}
 }
+
+// TestM_FromAFullServer: a server that is full and refuses writes is what slots are
+// moved away from.
+func TestM_FromAFullServer(t *testing.T) {
+	c := newCluster(t, layout{groups: 2, replicas: 1})
+	c.assign(1)
+	want := c.fill(1, 500)
+	must(t, c.master(1).Client(t), "CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction")
+	c.lead()
+	job := c.migrate(topology.JobOptions{}, c.all(1, 2))
+	c.waitDone(job, 20*time.Second)
+	checkSame(t, "target", contents(t, c.master(2)), want)
+	checkSame(t, "source", contents(t, c.master(1)), nil)
+}

@@ -203,7 +203,7 @@ func (c *Controller) inspect(ctx context.Context, i *inspection) bool {
 
 // giveProbe and takeProbe leave nothing behind, also when two do it at a time.
 const (
-	giveProbe = `redis.call('SET',KEYS[1],'1','PX',2000) local d=redis.call('DUMP',KEYS[1]) redis.call('DEL',KEYS[1]) return d`
+	giveProbe = `redis.call('PERSIST',KEYS[1]) redis.call('SET',KEYS[1],'1','PX',2000) local d=redis.call('DUMP',KEYS[1]) redis.call('DEL',KEYS[1]) return d`
 	takeProbe = `local r=redis.call('RESTORE',KEYS[1],2000,ARGV[1],'REPLACE') redis.call('DEL',KEYS[1]) return r`
 )
 

@@ -14,8 +14,15 @@ const late = `local n=redis.call('TIME')
 if n[1]*1000+math.floor(n[2]/1000)>tonumber(ARGV[#ARGV]) then return {ok='LATE'} end
 `
 
+// whenFull has a script go on at a server that is out of memory, which is what slots
+// are moved away from: a script is refused nothing any more once it has begun to
+// write, and PERSIST is a write that is never refused and changes no reserved key of
+// its kind.
+const whenFull = `redis.call('PERSIST',KEYS[1])
+`
+
 // setFencesScript: KEYS fences; ARGV e, deadline. A fence of a later move stays.
-const setFencesScript = late + `local step=1000
+const setFencesScript = late + whenFull + `local step=1000
 for a=1,#KEYS,step do local b=math.min(a+step-1,#KEYS)
 for _,c in ipairs(redis.call('MGET',unpack(KEYS,a,b))) do if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end end
 for a=1,#KEYS,step do local t={} for i=a,math.min(a+step-1,#KEYS) do t[#t+1]=KEYS[i] t[#t+1]=ARGV[1] end
@@ -110,12 +117,11 @@ func appendMovedCommand(dst []byte, name string, epoch uint64, slots []int) []by
 // connection, speaks for all that the server wrote before, whoever asked for it.
 func AppendWaitWrite(dst []byte, epoch uint64) []byte {
 	var scratch [64]byte
-	dst = resp.AppendBulkString(resp.AppendArray(dst, 5), "SET")
-	dst = resp.AppendBulk(dst, AppendWaitKey(scratch[:0], epoch))
-	dst = resp.AppendBulkString(dst, "1")
-	dst = resp.AppendBulkString(dst, "PX")
-	return resp.AppendBulkString(dst, "2000")
+	return resp.AppendBulk(appendEval(dst, waitWriteScript, 1, 0), AppendWaitKey(scratch[:0], epoch))
 }
+
+// waitWriteScript: KEYS the key, which expires by itself.
+const waitWriteScript = whenFull + `return redis.call('SET',KEYS[1],'1','PX',2000)`
 
 // AppendDropWait appends the removal of the key of AppendWaitWrite.
 func AppendDropWait(dst []byte, epoch uint64) []byte {
