@@ -66,6 +66,7 @@ type mover struct {
 	brakes             [2]brake
 
 	persistent bool // no key of the database has an expiry
+	oldServer  bool // the old group does not know PEXPIRETIME
 
 	met    int64 // keys of the slots that the pass has met
 	failed failure

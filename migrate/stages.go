@@ -1,17 +1,16 @@
 package migrate
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
-	"codis/router/resp"
 )
 
 const (
@@ -20,7 +19,12 @@ const (
 	// scriptKeys is how many keys one script takes, so how long others wait for it.
 	scriptKeys = 64
 	// depth is how many batches may wait between two stages.
-	depth = 2
+	depth = 4
+	// windowKeys is how many keys are put in the order of their slots at a time:
+	// scripts cost less when their keys share fences and moved sets.
+	windowKeys = 16 << 10
+	// windowBytes bounds their names.
+	windowBytes = 4 << 20
 )
 
 // values are keys with what the gate gave for them.
@@ -67,35 +71,23 @@ func send[T any](ctx context.Context, to chan<- T, work T) error {
 
 // scanStage finds the keys of the slots.
 func (m *mover) scanStage(ctx context.Context, out chan<- []fence.Key) error {
-	var found []fence.Key
+	w := window{mover: m}
 	for cursor := "0"; ; {
 		if err := m.brake(ctx); err != nil {
 			return err
 		}
-		r, err := m.scan.one(ctx, "SCAN", cursor, "COUNT", scanKeys)
+		m.scan.request("SCAN", cursor, "COUNT", scanKeys)
+		frames, err := m.scan.do(ctx, 1)
 		if err != nil {
 			return err
 		}
-		if len(r.Array) != 2 {
-			return m.scan.wrap(fmt.Errorf("SCAN: %w", resp.ErrProtocol))
+		if cursor, err = fence.ParseScan(frames[0], w.add); err != nil {
+			return m.scan.wrap(err)
 		}
-		for _, e := range r.Array[1].Array {
-			slot := topology.SlotOf(e.Str)
-			if !m.slots[slot] || fence.IsReserved(e.Str) {
-				continue
-			}
-			// The reply's memory goes when all its keys have gone; few of many keys
-			// would keep it for long.
-			found = append(found, fence.Key{Slot: slot, Name: bytes.Clone(e.Str)})
-		}
-		limit := m.run.c.store.State().Settings.Int("migrate-batch-keys")
-		for cursor = r.Array[0].Text(); len(found) >= limit || cursor == "0" && len(found) > 0; {
-			n := min(limit, len(found))
-			m.met += int64(n)
-			if err := send(ctx, out, found[:n:n]); err != nil {
+		if len(w.keys) >= windowKeys || w.bytes >= windowBytes || cursor == "0" {
+			if err := w.flush(ctx, out); err != nil {
 				return err
 			}
-			found = found[n:]
 		}
 		if cursor == "0" {
 			return nil
@@ -103,52 +95,41 @@ func (m *mover) scanStage(ctx context.Context, out chan<- []fence.Key) error {
 	}
 }
 
-// gateStage asks for the values, about migrate-batch-bytes at a time.
-func (m *mover) gateStage(ctx context.Context, in <-chan []fence.Key, out chan<- values) error {
-	batch, last := fence.NewBatch(m.task.epoch), int64(0)
-	for keys := range in {
-		for len(keys) > 0 {
-			if err := m.brake(ctx); err != nil {
-				return err
-			}
-			budget := m.run.c.store.State().Settings.Bytes("migrate-batch-bytes")
-			scripts := (len(keys) + scriptKeys - 1) / scriptKeys
-			if last > budget {
-				scripts = 1 // values are large: no more than one beyond the budget
-			}
-			var later []fence.Key
-			var asked [][]fence.Key
-			for len(asked) < scripts && len(keys) > 0 {
-				n := min(scriptKeys, len(keys))
-				m.gate.out = batch.AppendGate(m.gate.out, keys[:n], fence.Ask{Budget: max(budget/int64(scripts), 1), Persistent: m.persistent})
-				asked, keys = append(asked, keys[:n]), keys[n:]
-			}
-			frames, err := m.gate.do(ctx, len(asked))
-			if err != nil {
-				return err
-			}
-			v := values{items: make([]fence.Item, 0, len(asked)*scriptKeys)}
-			for i, frame := range frames {
-				var n int
-				var fenced bool
-				if v.items, n, fenced, err = fence.ParseGateBatch(v.items, frame, asked[i]); err != nil {
-					return m.gate.wrap(err)
-				}
-				if fenced {
-					return m.gate.wrap(m.fenced())
-				}
-				v.bytes += int64(len(frame))
-				later = append(later, asked[i][n:]...)
-			}
-			last, keys = v.bytes, append(later, keys...)
-			if len(v.items) == 0 {
-				continue
-			}
-			if err := send(ctx, out, v); err != nil {
-				return err
-			}
+// window is the keys that were found and not passed on.
+type window struct {
+	mover *mover
+	keys  []fence.Key
+	bytes int
+	names []byte // where the next names go
+}
+
+// add keeps a key of the slots. Its name is copied: few of many keys would keep
+// the memory of all replies.
+func (w *window) add(name []byte) {
+	slot := topology.SlotOf(name)
+	if !w.mover.slots[slot] || fence.IsReserved(name) {
+		return
+	}
+	if cap(w.names)-len(w.names) < len(name) {
+		w.names = make([]byte, 0, max(64<<10, len(name)))
+	}
+	at := len(w.names)
+	w.names = append(w.names, name...)
+	w.keys = append(w.keys, fence.Key{Slot: slot, Name: w.names[at:len(w.names):len(w.names)]})
+	w.bytes += len(name)
+}
+
+// flush passes all keys on, in the order of their slots.
+func (w *window) flush(ctx context.Context, out chan<- []fence.Key) error {
+	slices.SortFunc(w.keys, func(a, b fence.Key) int { return a.Slot - b.Slot })
+	w.mover.met += int64(len(w.keys))
+	limit := min(w.mover.run.c.store.State().Settings.Int("migrate-batch-keys"), fence.MaxKeys/2)
+	for keys := range slices.Chunk(w.keys, limit) {
+		if err := send(ctx, out, keys); err != nil {
+			return err
 		}
 	}
+	w.keys, w.bytes = make([]fence.Key, 0, len(w.keys)), 0 // the stages behind have the others
 	return nil
 }
 
@@ -160,8 +141,29 @@ func (m *mover) fenced() error {
 	return errMovedOn
 }
 
-// scriptBytes is about how much one restore script takes.
-const scriptBytes = 64 << 10
+const (
+	// scriptBytes is about how much one restore script takes.
+	scriptBytes = 64 << 10
+	// joinBytes and joinKeys bound what goes to the new group at a time.
+	joinBytes = 256 << 10
+	joinKeys  = 1500
+)
+
+// join adds what waits already: one WAIT is for all of it.
+func (v values) join(in <-chan values) values {
+	for v.bytes < joinBytes && len(v.items) < joinKeys {
+		select {
+		case next, ok := <-in:
+			if !ok {
+				return v
+			}
+			v.items, v.bytes = append(v.items, next.items...), v.bytes+next.bytes
+		default:
+			return v
+		}
+	}
+	return v
+}
 
 // restoreStage gives the values to the new group and waits for its replicas. What
 // it passes on is safe to delete at the old one.
@@ -169,6 +171,9 @@ func (m *mover) restoreStage(ctx context.Context, in <-chan values, out chan<- v
 	batch, replicas := fence.NewBatch(m.task.epoch), 0
 	for v := range in {
 		state := m.run.c.store.State()
+		if keys, bytes := rates(state, m.task.job); keys == 0 && bytes == 0 {
+			v = v.join(in)
+		}
 		if err := m.tally.limit.wait(ctx, state, m.task.job, len(v.items), v.bytes); err != nil {
 			return err
 		}
@@ -226,11 +231,19 @@ func split(items []fence.Item) [][]fence.Item {
 
 // restored returns the items that are at the new group now.
 func (m *mover) restored(parts [][]fence.Item, frames [][]byte) ([]fence.Item, error) {
-	var there []fence.Item
+	total := 0
+	for _, part := range parts {
+		total += len(part)
+	}
+	there := make([]fence.Item, 0, total)
 	for i, part := range parts {
 		results, texts, err := fence.ParseRestoreBatch(frames[i], len(part))
 		if err != nil {
 			return nil, m.restore.wrap(err)
+		}
+		if results == nil {
+			there = append(there, part...)
+			continue
 		}
 		for j, result := range results {
 			switch result {
@@ -252,18 +265,22 @@ func (m *mover) restored(parts [][]fence.Item, frames [][]byte) ([]fence.Item, e
 	return there, nil
 }
 
+// unlinkKeys is how many keys one unlink script takes.
+const unlinkKeys = 256
+
 // unlinkStage deletes at the old group what has moved.
 func (m *mover) unlinkStage(ctx context.Context, in <-chan values) error {
 	batch := fence.NewBatch(m.task.epoch)
 	var keys []fence.Key
 	for v := range in {
+		v = v.join(in)
 		keys = keys[:0]
 		for _, item := range v.items {
 			keys = append(keys, item.Key)
 		}
 		scripts := 0
-		for start := 0; start < len(keys); start += 2 * scriptKeys {
-			m.unlink.out = batch.AppendUnlink(m.unlink.out, keys[start:min(start+2*scriptKeys, len(keys))])
+		for start := 0; start < len(keys); start += unlinkKeys {
+			m.unlink.out = batch.AppendUnlink(m.unlink.out, keys[start:min(start+unlinkKeys, len(keys))])
 			scripts++
 		}
 		frames, err := m.unlink.do(ctx, scripts)

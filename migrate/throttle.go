@@ -19,16 +19,22 @@ type limiter struct {
 // burst is how much may go at once after a pause.
 const burst = 100 * time.Millisecond
 
+// rates are a job's limits a second: its own or else the settings'. 0 is none.
+func rates(s *topology.State, job uint64) (keys, bytes int64) {
+	options := s.Jobs[job].Options
+	keys, bytes = options.KeysPerSecond, options.BytesPerSecond
+	if keys == 0 {
+		keys = int64(s.Settings.Int("migrate-keys-per-second"))
+	}
+	if bytes == 0 {
+		bytes = s.Settings.Bytes("migrate-bytes-per-second")
+	}
+	return keys, bytes
+}
+
 // wait blocks as long as the job's limits demand for so many keys and bytes.
 func (l *limiter) wait(ctx context.Context, s *topology.State, job uint64, keys int, bytes int64) error {
-	options := s.Jobs[job].Options
-	keyRate, byteRate := options.KeysPerSecond, options.BytesPerSecond
-	if keyRate == 0 {
-		keyRate = int64(s.Settings.Int("migrate-keys-per-second"))
-	}
-	if byteRate == 0 {
-		byteRate = s.Settings.Bytes("migrate-bytes-per-second")
-	}
+	keyRate, byteRate := rates(s, job)
 	now := time.Now()
 	l.mu.Lock()
 	at := take(&l.keys, now, int64(keys), keyRate)

@@ -51,25 +51,44 @@ const ttlOfKLocal = `t=redis.pcall('PEXPIRETIME',k)
 if type(t)=='table' then t=redis.call('PTTL',k) if t>=0 then local n=redis.call('TIME') t=t+n[1]*1000+math.floor(n[2]/1000) end end
 `
 
-// restoreBatchScript: KEYS moved sets, keys; ARGV number of moved sets, then for
-// each key the number of its set, expiry, dump. Each key gets its own result. A
-// key is added to its set first, which says whether it was there, and taken out
-// again when the value is refused: nobody sees what is between.
-const restoreBatchScript = `local n,there,out=tonumber(ARGV[1]),{},{}
-local all=redis.call('EXISTS',unpack(KEYS,1,n))==n
-for i=1,n do there[i]=all or redis.call('EXISTS',KEYS[i])==1 end
-for i=1,#KEYS-n do
-local k,a=KEYS[n+i],3*i-1
-local m=tonumber(ARGV[a])
-local s='OK'
-if not there[m] then s='FENCED'
-elseif redis.call('SADD',KEYS[m],k)==0 then s='DONE'
+// restoreBatchScript: KEYS moved sets, keys in the order of their sets; ARGV number
+// of sets, 2 when expiries are given and 1 when there are none, for each set how
+// many keys are its own, then for each key expiry, if given, and dump. It answers
+// OK when all keys are there, else a result for each. What a call costs decides:
+// a set of one member, the marker, knows no key; keys are added to a set at once
+// after their values. A script that fails in between leaves keys that are there
+// and not in the set, which count as BUSY for whoever comes next.
+const restoreBatchScript = `local n,step=tonumber(ARGV[1]),tonumber(ARGV[2])
+local a,last,out=n+2,n,nil
+for m=1,n do
+local set,first=KEYS[m],last+1
+last=last+tonumber(ARGV[m+2])
+local size,moved,other=redis.call('SCARD',set),nil,nil
+if size>1 then
+moved=redis.pcall('SMISMEMBER',set,unpack(KEYS,first,last))
+if moved.err then moved={} for i=first,last do moved[i-first+1]=redis.call('SISMEMBER',set,KEYS[i]) end end
+end
+for i=first,last do
+local s=nil
+if size==0 then s='FENCED'
+elseif moved and moved[i-first+1]==1 then s='DONE'
 else
-local r=redis.pcall('RESTORE',k,ARGV[a+1],ARGV[a+2],'ABSTTL')
-if r.err then if string.find(r.err,'^%-?BUSYKEY') then s='BUSY' else s='-'..r.err redis.call('SREM',KEYS[m],k) end end
+local r
+if step==1 then r=redis.pcall('RESTORE',KEYS[i],'0',ARGV[a+1]) else r=redis.pcall('RESTORE',KEYS[i],ARGV[a+1],ARGV[a+2],'ABSTTL') end
+if r.err then if string.find(r.err,'^%-?BUSYKEY') then s='BUSY' else s='-'..r.err end end
 end
-out[i]=s
+a=a+step
+if s then out=out or {} other=true out[i-n]=s end
 end
+if not other then redis.call('SADD',set,unpack(KEYS,first,last))
+else
+local add={}
+for i=first,last do local s=out[i-n] if not s or s=='BUSY' then add[#add+1]=KEYS[i] end end
+if #add>0 then redis.call('SADD',set,unpack(add)) end
+end
+end
+if not out then return {ok='OK'} end
+for i=1,#KEYS-n do out[i]=out[i] or 'OK' end
 return out`
 
 // unlinkBatchScript: KEYS fences, keys; ARGV e, number of fences.
@@ -85,6 +104,8 @@ type Batch struct {
 	slots []int
 	// at is the place of a slot in slots, plus one.
 	at []uint16
+	// counts are the keys of each run of one slot.
+	counts []int
 }
 
 // slotCount is topology.SlotCount; this package is a leaf.
@@ -148,24 +169,40 @@ func (b *Batch) appendKeys(dst []byte, script string, args int, keys []Key) []by
 	return appendDecimal(dst, int64(len(b.slots)))
 }
 
-// AppendRestore appends the restore script for many keys.
+// AppendRestore appends the restore script for many keys. Those of a slot must
+// stand together.
 func (b *Batch) AppendRestore(dst []byte, items []Item) []byte {
-	b.reset()
-	for _, item := range items {
-		b.add(item.Slot)
+	b.counts = b.counts[:0]
+	expiries := false
+	for i, item := range items {
+		if i == 0 || item.Slot != items[i-1].Slot {
+			b.counts = append(b.counts, 0)
+		}
+		b.counts[len(b.counts)-1]++
+		expiries = expiries || item.TTL > 0
 	}
-	dst = appendEval(dst, restoreBatchScript, len(b.slots)+len(items), 1+3*len(items))
-	for _, slot := range b.slots {
-		dst = appendMoved(dst, slot, b.Epoch)
+	step := 1
+	if expiries {
+		step = 2
 	}
-	for _, item := range items {
-		dst = resp.AppendBulk(dst, item.Name)
+	dst = appendEval(dst, restoreBatchScript, len(b.counts)+len(items), 2+len(b.counts)+step*len(items))
+	at := 0
+	for _, n := range b.counts {
+		dst = appendMoved(dst, items[at].Slot, b.Epoch)
+		at += n
 	}
-	dst = appendDecimal(dst, int64(len(b.slots)))
-	for _, item := range items {
-		dst = appendDecimal(dst, int64(b.at[item.Slot]))
-		dst = appendDecimal(dst, max(item.TTL, 0))
-		dst = resp.AppendBulk(dst, item.Dump)
+	for i := range items {
+		dst = resp.AppendBulk(dst, items[i].Name)
+	}
+	dst = appendDecimal(appendDecimal(dst, int64(len(b.counts))), int64(step))
+	for _, n := range b.counts {
+		dst = appendDecimal(dst, int64(n))
+	}
+	for i := range items {
+		if expiries {
+			dst = appendDecimal(dst, max(items[i].TTL, 0))
+		}
+		dst = resp.AppendBulk(dst, items[i].Dump)
 	}
 	return dst
 }
@@ -205,8 +242,12 @@ func ParseGateBatch(items []Item, reply []byte, keys []Key) (_ []Item, asked int
 }
 
 // ParseRestoreBatch reads one whole reply to AppendRestore: a result for each of
-// n items. A result of 0 goes with an error text in texts at the same place.
+// n items, none when all n are there. A result of 0 goes with an error text in
+// texts at the same place.
 func ParseRestoreBatch(reply []byte, n int) (results []RestoreResult, texts []string, err error) {
+	if string(reply) == "+OK\r\n" {
+		return nil, nil, nil
+	}
 	r, _, err := resp.ParseReply(reply)
 	if err != nil || r.Kind != resp.KindArray || len(r.Array) != n {
 		return nil, nil, wrong("restore of a batch", reply)
