@@ -246,3 +246,35 @@ func TestL3LateReadsHoldNothingUp(t *testing.T) {
 	m.hold()
 	m.waitAcked()
 }
+
+// TestM9LateFlush: a FLUSHALL that timed out holds up the moves of its server, and
+// no others.
+func TestM9LateFlush(t *testing.T) {
+	t.Parallel()
+	for hung, want := range map[int]bool{1: false, 2: false, 3: true} {
+		t.Run(fmt.Sprint("at group ", hung), func(t *testing.T) {
+			t.Parallel()
+			servers := []*resptest.Server{resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)}
+			state := withSettings(t, newState(t, servers[0].Addr, servers[1].Addr, servers[2].Addr), "backend-timeout", "150ms")
+			m := &mover{tb: t, servers: servers, state: state, moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
+			m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+			m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
+			m.job = m.state.Epoch
+			w := dialWire(t, m.r)
+			w.wantReply(":0\r\n", "DBSIZE")
+			m.waitAcked()
+			waitInflight(t, m.r, 0)
+			servers[hung-1].Pause(t)
+			if got := w.do("FLUSHALL"); !strings.Contains(got, "outcome unknown") {
+				t.Fatalf("got %q", got)
+			}
+			m.hold()
+			time.Sleep(200 * time.Millisecond) // what comes, comes in this time
+			if got := m.acked.Load() >= m.state.Epoch; got != want {
+				t.Errorf("acknowledged: %v, want %v", got, want)
+			}
+			servers[hung-1].Continue(t)
+			m.waitAcked()
+		})
+	}
+}

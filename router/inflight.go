@@ -55,6 +55,8 @@ type haunting struct {
 	slots    []uint16
 	// former stands for all connections of this node's earlier processes.
 	former bool
+	// flush says that a FLUSHALL or FLUSHDB is among the requests.
+	flush bool
 }
 
 // haunt keeps the slots of requests in flight that were answered with an error
@@ -62,13 +64,19 @@ type haunting struct {
 // can't any more only after CLIENT KILL ID of that connection was answered, or
 // when it has another run ID (SAFETY L3, and its facts).
 func (b *backend) haunt(slots []uint16) {
+	h := haunting{clientID: b.clientID, runID: b.runID}
+	for _, slot := range slots {
+		if slot == everySlot { // of this server, see haunted: it may be gone for good
+			h.flush = true
+			continue
+		}
+		b.l.inflight[slot]++
+		h.slots = append(h.slots, slot)
+	}
 	if len(slots) == 0 {
 		return
 	}
-	for _, slot := range slots {
-		b.l.inflight[slot]++
-	}
-	b.srv.hauntings = append(b.srv.hauntings, haunting{clientID: b.clientID, runID: b.runID, slots: slots})
+	b.srv.hauntings = append(b.srv.hauntings, h)
 	b.srv.reap()
 }
 
@@ -144,10 +152,10 @@ func (s *server) reaped(ctx context.Context, pending []haunting) error {
 	return nil
 }
 
-// haunted says whether an earlier process of this node may have left something to
-// run at a server: a FLUSHALL there concerns slots that are only about to come.
+// haunted says whether a FLUSHALL may still run at a server, one of an earlier
+// process maybe. It concerns all slots there, also those that are about to come.
 func (s *server) haunted() bool {
-	return slices.ContainsFunc(s.hauntings, func(h haunting) bool { return h.former })
+	return slices.ContainsFunc(s.hauntings, func(h haunting) bool { return h.former || h.flush })
 }
 
 // hauntAll is called once, with the first table of the process: until a master has

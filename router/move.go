@@ -130,7 +130,8 @@ func (l *loop) checkDrained() {
 	epoch := l.table.epoch
 	for slot, m := range l.moves {
 		if m.phase == topology.PhaseHolding &&
-			(l.inflight[slot]+l.inflight[everySlot] > 0 || l.servers[m.to.master].haunted()) {
+			(l.inflight[slot]+l.inflight[everySlot] > 0 ||
+				l.servers[m.from.master].haunted() || l.servers[m.to.master].haunted()) {
 			epoch = min(epoch, m.epoch-1)
 		}
 	}
