@@ -20,6 +20,9 @@ var errFenced = errors.New("TRYAGAIN the slot is on its way elsewhere")
 // which nobody has reached for them.
 var errUsesMore = errors.New("TRYAGAIN MOVE, COPY to another database and SORT with patterns have to wait for their slot to arrive: see CODIS.JOBS")
 
+// errTooLarge is returned for a value that is longer than a request may be.
+var errTooLarge = errors.New("the value is too large: serialized it exceeds proto-max-bulk-len")
+
 // usesMore says whether a command uses keys beside those that it names in its own
 // database: at the target they may be missing, which such a command takes for an
 // answer.
@@ -183,6 +186,9 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.endAccess(a, errFenced)
 		case gate.Kind == fence.GateAbsent:
 			l.arrived(a)
+		case len(gate.Dump) > l.table.limits.maxBulk:
+			// The target would close the connection, which others share.
+			l.endAccess(a, a.explain(errTooLarge))
 		default:
 			a.step = accessRestore
 			l.script = fence.AppendRestore(l.script[:0], a.slot, a.epoch, []byte(a.key), gate.TTL, gate.Dump)

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -277,4 +279,32 @@ func TestM9LateFlush(t *testing.T) {
 			m.waitAcked()
 		})
 	}
+}
+
+// TestM5ValueThatTheTargetWouldNotRead: a server closes the connection on a bulk
+// string over its proto-max-bulk-len, and others' requests share that connection. A
+// collection can be larger than that when it is serialized.
+func TestM5ValueThatTheTargetWouldNotRead(t *testing.T) {
+	t.Parallel()
+	m := newMover(t, Config{}, "proto-max-bulk-len", "1mb")
+	m.at(1, "CONFIG", "SET", "proto-max-bulk-len", "1mb")
+	keys := m.keys(2, "k")
+	for range 3 {
+		var tail [900 << 10]byte
+		_, _ = rand.Read(tail[:])
+		m.at(0, "RPUSH", keys[0], string(tail[:]))
+	}
+	m.migrate()
+	w := dialWire(t, m.r)
+	w.wantReply("+OK\r\n", "SET", keys[1], "x")
+	var before int64
+	_ = m.r.eachLoop(context.Background(), func(l *loop) { before += int64(l.stats.lost) })
+	if got := w.do("LLEN", keys[0]); !strings.Contains(got, "too large") {
+		t.Errorf("got %q", got)
+	}
+	_ = m.r.eachLoop(context.Background(), func(l *loop) { before -= int64(l.stats.lost) })
+	if before != 0 {
+		t.Error("a connection that others share was lost")
+	}
+	w.wantReply("$1\r\nx\r\n", "GET", keys[1])
 }
