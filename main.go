@@ -34,6 +34,7 @@ import (
 	"codis/admin/demo"
 	"codis/migrate"
 	"codis/migrate/failover"
+	"codis/migrate/keyspace"
 	"codis/raftstore"
 	"codis/raftstore/topology"
 	"codis/router"
@@ -98,7 +99,7 @@ func newApp(out, errOut io.Writer) *urfave.App {
 			return urfave.ShowAppHelp(c)
 		},
 	}
-	for _, c := range []*urfave.Command{startCommand(), demo.Command(), versionCommand()} {
+	for _, c := range []*urfave.Command{config.Command(serve), demo.Command(), versionCommand()} {
 		c.OnUsageError = badFlag
 		app.Commands = append(app.Commands, c)
 	}
@@ -106,44 +107,9 @@ func newApp(out, errOut io.Writer) *urfave.App {
 	return app
 }
 
-func startCommand() *urfave.Command {
-	return &urfave.Command{
-		Name:  "start",
-		Usage: "run a node in the foreground",
-		Description: `The first node of a cluster founds it; the others join by way of any member:
-
-   codis start --id n1 --dir n1 --addr 127.0.0.1:19000
-   codis start --id n2 --dir n2 --addr 127.0.0.1:19001 --join 127.0.0.1:19000
-   codis start --id n3 --dir n3 --addr 127.0.0.1:19002 --join 127.0.0.1:19000,127.0.0.1:19001
-
-A node that was a member before finds the others by itself: codis start --dir n2 --addr 127.0.0.1:19001
-
-To listen beyond this machine, give all nodes the same secret:
-
-   codis start --dir /var/lib/codis --addr 10.0.0.1:19000 --secret-file /etc/codis/secret
-
-Each flag can also be given as the environment variable shown with it, or as a
-line "name value" in the file that --config names ("addr 10.0.0.1:19000"; lines
-that begin with # are comments). A flag counts before a variable, a variable
-before the file.
-
-SIGTERM or Ctrl-C ends the node gracefully; a second one ends it at once.`,
-		Flags: config.Flags(),
-		Action: func(c *urfave.Context) error {
-			if c.Args().Present() {
-				return fmt.Errorf("%w: it takes no arguments, got %q", errUsage, c.Args().First())
-			}
-			cfg, err := config.FromCLI(c)
-			if err != nil {
-				return err
-			}
-			return serve(c.Context, cfg, cfg.Logger(c.App.ErrWriter))
-		},
-	}
-}
-
 // serve runs a node until ctx ends.
-func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+func serve(ctx context.Context, cfg config.Config, c *urfave.Context) error {
+	log := cfg.Logger(c.App.ErrWriter)
 	node, err := Start(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -229,11 +195,11 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 	if err != nil {
 		return nil, err
 	}
-	p, err := reserve(ctx, &cfg)
+	p, err := config.Reserve(ctx, &cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	defer p.release()
+	defer p.Release()
 	n := &Node{Config: cfg, log: log, metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
@@ -242,7 +208,7 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 			_ = n.Close(closing) // the first error counts
 		}
 	}()
-	for _, step := range []func(context.Context, *ports) error{n.startHTTP, n.startStore, n.startProber, n.startMover, n.startRouter} {
+	for _, step := range []func(context.Context, *config.Ports) error{n.startHTTP, n.startStore, n.startProber, n.startMover, n.startRouter} {
 		if err := step(ctx, p); err != nil {
 			return nil, err
 		}
@@ -267,49 +233,14 @@ func (n *Node) Close(ctx context.Context) error {
 	return n.closed
 }
 
-// ports are the listeners of a node from the check whether their addresses are
-// free until those who serve them take over.
-type ports struct{ client, peer, http net.Listener }
-
-func (p *ports) release() {
-	for _, l := range []net.Listener{p.client, p.peer, p.http} {
-		if l != nil {
-			l.Close() // those that were taken over are closed already
-		}
-	}
-}
-
-// reserve listens on all addresses of a node, before anything else is touched,
-// and turns port 0 into a real port, which other nodes must be told.
-func reserve(ctx context.Context, cfg *config.Config) (*ports, error) {
-	p := &ports{}
-	var lc net.ListenConfig
-	for _, want := range []struct {
-		flag, addr string
-		to         *net.Listener
-	}{{"--addr", cfg.Addr, &p.client}, {"--peer-addr", cfg.PeerAddr, &p.peer}, {"--http-addr", cfg.HTTPAddr, &p.http}} {
-		l, err := lc.Listen(ctx, "tcp", want.addr)
-		if err != nil {
-			p.release()
-			if errors.Is(err, syscall.EADDRINUSE) {
-				return nil, fmt.Errorf("%s %s: the port is in use by another process; stop that one or choose another port", want.flag, want.addr)
-			}
-			return nil, fmt.Errorf("%s %s: %w", want.flag, want.addr, err)
-		}
-		*want.to = l
-	}
-	*cfg = cfg.Bound(p.client.Addr().String(), p.peer.Addr().String(), p.http.Addr().String())
-	return p, nil
-}
-
 // startHTTP serves health and metrics; it is the first to start and the last to
 // stop, so that the node can be watched while it does.
-func (n *Node) startHTTP(_ context.Context, p *ports) error {
+func (n *Node) startHTTP(_ context.Context, p *config.Ports) error {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	server := admin.StartHTTP(p.http, admin.NewHTTP(admin.HTTPConfig{
+	server := admin.StartHTTP(p.HTTP, admin.NewHTTP(admin.HTTPConfig{
 		Gatherer: n.metrics, Ready: n.ready, Pprof: n.Config.Pprof,
 	}), n.log)
-	p.http = nil // it is the server's now
+	p.HTTP = nil // it is the server's now
 	n.onStop("the HTTP listener", server.Close)
 	return nil
 }
@@ -324,14 +255,14 @@ func (n *Node) ready() (bool, string) {
 }
 
 // startStore opens the node's part of the replicated state.
-func (n *Node) startStore(ctx context.Context, p *ports) error {
+func (n *Node) startStore(ctx context.Context, p *config.Ports) error {
 	c := raftstore.DefaultConfig()
 	c.ID, c.Dir, c.Zone, c.Version = n.Config.ID, n.Config.Dir, n.Config.Zone, versionText()
 	c.PeerAddr, c.PeerAdvertise = n.Config.PeerAddr, n.Config.AdvertisePeerAddr
 	c.ClientAdvertise, c.HTTPAdvertise = n.Config.AdvertiseAddr, n.Config.AdvertiseHTTPAddr
 	c.Secret, c.ClientPassword, c.Join = n.Config.Secret, n.Config.Password, n.Config.Join
 	c.Logger = n.log
-	p.peer.Close() // raftstore listens from here on
+	p.Peer.Close() // raftstore listens from here on
 	store, err := raftstore.Open(ctx, c)
 	if err != nil {
 		return err
@@ -343,7 +274,7 @@ func (n *Node) startStore(ctx context.Context, p *ports) error {
 }
 
 // startProber watches the redis-servers of the table.
-func (n *Node) startProber(context.Context, *ports) error {
+func (n *Node) startProber(context.Context, *config.Ports) error {
 	c := failover.DefaultProberConfig()
 	c.Name = "codis:" + n.store.Status().ID + ":probe"
 	c.Logger = n.log
@@ -360,7 +291,7 @@ func (n *Node) startProber(context.Context, *ports) error {
 }
 
 // startMover moves slots while this node leads; the store runs and ends it.
-func (n *Node) startMover(context.Context, *ports) error {
+func (n *Node) startMover(context.Context, *config.Ports) error {
 	c := migrate.DefaultConfig()
 	c.Store, c.Name, c.Logger = n.store, n.store.Status().ID, n.log
 	mover, err := migrate.New(c)
@@ -373,9 +304,10 @@ func (n *Node) startMover(context.Context, *ports) error {
 }
 
 // startRouter serves clients, with the table as it is and as it will be.
-func (n *Node) startRouter(ctx context.Context, p *ports) error {
+func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	a := admin.DefaultConfig()
 	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{}, n.healthForAdmin
+	a.Mover, a.Keyspace, a.Ack = moverForAdmin{n.mover}, keysForAdmin{}, n.store.Acked
 	a.PeerSecret, a.Logger = n.Config.Secret != "", n.log
 	ops, err := admin.New(a)
 	if err != nil {
@@ -388,15 +320,15 @@ func (n *Node) startRouter(ctx context.Context, p *ports) error {
 	}
 	r, err := router.New(router.Config{
 		NodeID: n.store.Status().ID, Addr: n.Config.Addr, Unix: n.Config.Unix, Host: host, Zone: n.Config.Zone,
-		Password: n.Config.Password, Version: versionText(), Loops: n.Config.Loops, Logger: n.log,
-		Clock: raftstore.Boottime, LeaseUntil: n.store.LeaseUntil, Acked: n.store.Acked,
+		Password: n.Config.Password, Version: versionText(), Loops: n.Config.Loops, Logger: n.log, Listener: p.Client,
+		Clock: raftstore.Boottime, LeaseUntil: n.store.LeaseUntil, Acked: ops.Acked,
 	}, ops)
 	if err != nil {
 		return err
 	}
 	n.router = r
+	p.Client = nil // it is the router's now
 	n.onStop("the router", r.Stop)
-	p.client.Close() // the router listens from here on
 	if err := r.Start(ctx); err != nil {
 		return err
 	}
@@ -505,7 +437,7 @@ func (s stateForAdmin) Status() admin.Status {
 		ID: st.ID, Role: string(st.Role), LeaderID: st.LeaderID, LeaderAddr: st.LeaderAddr,
 		Term: st.Term, CommitIndex: st.CommitIndex, AppliedIndex: st.AppliedIndex,
 		Voters: st.Voters, Nonvoters: st.Nonvoters, LastContact: st.LastContact,
-		Joined: st.Joined, Removed: st.Removed, Unreachable: st.Unreachable,
+		Joined: st.Joined, Removed: st.Removed, Unreachable: st.Unreachable, Leases: leasesForAdmin(st),
 	}
 }
 
@@ -563,4 +495,72 @@ func (serversForAdmin) Follow(ctx context.Context, l admin.Link) error {
 func (serversForAdmin) CountForeign(ctx context.Context, c admin.Count) (admin.Foreign, error) {
 	f, err := failover.CountForeign(ctx, failover.Target(c.Target), failover.ForeignScan{Owns: c.Owns, MaxKeys: c.Limit})
 	return admin.Foreign{Keys: f.Count, Example: f.Example, Partial: f.Partial}, err
+}
+
+// moverForAdmin is migrate's Controller in the words of admin.
+type moverForAdmin struct{ *migrate.Controller }
+
+func (m moverForAdmin) Preflight(ctx context.Context, moves []topology.SlotMove) ([]admin.Check, error) {
+	report, err := m.Controller.Preflight(ctx, moves)
+	checks := make([]admin.Check, len(report))
+	for i, c := range report {
+		checks[i] = admin.Check{From: c.From, To: c.To, Name: c.Name, Result: admin.CheckResult(c.Result), Text: c.Text}
+	}
+	return checks, err
+}
+
+// keysForAdmin is migrate/keyspace in the words of admin.
+type keysForAdmin struct{}
+
+func (keysForAdmin) Measure(ctx context.Context, s admin.Survey) (admin.Load, error) {
+	load, err := keyspace.Measure(ctx, keyspace.Survey{
+		Target: keyspace.Target(s.Target), Owns: s.Owns, Memory: s.Memory, MaxKeys: s.MaxKeys,
+	})
+	return admin.Load(load), err
+}
+
+func (keysForAdmin) Inspect(ctx context.Context, q admin.Question) (admin.Findings, error) {
+	f, err := keyspace.Inspect(ctx, keyspace.Question{
+		Target: keyspace.Target(q.Target), Over: q.Over,
+		Place: func(slot int) keyspace.Place { return keyspace.Place(q.Place(slot)) },
+	})
+	found := admin.Findings{
+		Keys: f.Keys, Foreign: admin.KeyCount(f.Foreign), Unserved: admin.KeyCount(f.Unserved), Unknown: admin.KeyCount(f.Unknown),
+	}
+	for _, r := range f.LeftOver {
+		found.LeftOver = append(found.LeftOver, admin.Reserved(r))
+	}
+	return found, err
+}
+
+func (keysForAdmin) DropReserved(ctx context.Context, t admin.Target, list []admin.Reserved) (int64, error) {
+	reserved := make([]keyspace.Reserved, len(list))
+	for i, r := range list {
+		reserved[i] = keyspace.Reserved(r)
+	}
+	return keyspace.DropReserved(ctx, keyspace.Target(t), reserved)
+}
+
+func (keysForAdmin) DeleteForeign(ctx context.Context, t admin.Target, g admin.Guard) (int64, error) {
+	return keyspace.DeleteForeign(ctx, keyspace.Target(t), guardForKeys{g})
+}
+
+// guardForKeys is admin's Guard in the words of migrate/keyspace.
+type guardForKeys struct{ admin.Guard }
+
+func (g guardForKeys) Enter() (keyspace.Permit, error) {
+	p, err := g.Guard.Enter()
+	return keyspace.Permit(p), err
+}
+
+// leasesForAdmin is what raftstore knows of leases in the words of admin.
+func leasesForAdmin(st raftstore.Status) *admin.Leases {
+	l := &admin.Leases{Left: st.LeaseLeft}
+	if st.Nodes != nil {
+		l.Nodes = make(map[string]admin.NodeLease, len(st.Nodes))
+	}
+	for id, n := range st.Nodes {
+		l.Nodes[id] = admin.NodeLease{Age: n.Age, Acked: n.Acked, Left: n.Left}
+	}
+	return l
 }

@@ -103,7 +103,7 @@ func (w *warner) raft(obs Observation) {
 		w.add(LevelDegraded, "joining", "node %s is not a member yet, its table may be old or empty; see its log for what it waits for", st.ID)
 	}
 	if st.LeaderID == "" {
-		w.add(LevelDegraded, "no-leader", "there is no leader, so nothing can be changed, while keys are served as before; %s", leaderHint(st))
+		w.add(LevelDegraded, "no-leader", "there is no leader: nothing can be changed, and nodes stop serving data when their leases end (setting on-quorum-loss); %s", leaderHint(st))
 	} else if st.LastContact > silentAfter {
 		w.add(LevelDegraded, "leader-silent", "node %s has not heard from the leader %s for %s, its table may be old; check the network between their peer ports",
 			st.ID, st.LeaderID, st.LastContact.Round(time.Second))

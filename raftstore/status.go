@@ -187,7 +187,14 @@ func (s *Store) resetUnreachable() {
 }
 
 func (s *Store) unreachableNodes() []string {
+	members := s.State().Nodes // a heartbeat to a node that was removed may fail after it has left
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.unreachable))
+	return slices.Sorted(func(yield func(string) bool) {
+		for id := range maps.Keys(s.unreachable) {
+			if _, member := members[id]; member && !yield(id) {
+				return
+			}
+		}
+	})
 }

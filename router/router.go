@@ -48,6 +48,9 @@ type Config struct {
 	NodeID string
 	// Addr is the host:port to listen on; port 0 takes a free one.
 	Addr string
+	// Listener is used instead of listening on Addr when it is not nil: the caller
+	// has made sure of the address already. The router closes it.
+	Listener net.Listener
 	// Unix is the path of a Unix socket to listen on as well; empty for none.
 	Unix string
 	// Host and Zone say where the node runs, for reads from the nearest replica.
@@ -183,10 +186,13 @@ func (r *Router) Start(ctx context.Context) error {
 		go r.run(l)
 	}
 	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", r.cfg.Addr)
-	if err != nil {
-		r.abandon()
-		return fmt.Errorf("listen for clients on %s (--addr): %w", r.cfg.Addr, err)
+	ln := r.cfg.Listener
+	if ln == nil {
+		var err error
+		if ln, err = lc.Listen(ctx, "tcp", r.cfg.Addr); err != nil {
+			r.abandon()
+			return fmt.Errorf("listen for clients on %s (--addr): %w", r.cfg.Addr, err)
+		}
 	}
 	r.listeners = append(r.listeners, ln)
 	if r.cfg.Unix != "" {
@@ -287,6 +293,8 @@ func (r *Router) Ready() (ok bool, reason string) {
 		return false, "the node has no lease: it can't reach the leader of its cluster"
 	case r.table.Load().epoch == 0:
 		return false, "the node has no slot table yet: it has not joined a cluster"
+	case len(r.table.Load().owners) == 0:
+		return false, "no slot has a group yet: see CODIS.GROUP ADD and CODIS.ASSIGN"
 	}
 	return true, ""
 }

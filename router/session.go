@@ -24,6 +24,7 @@ const (
 	// are read; then the kernel, and behind it the client, have to wait. See
 	// readAhead for a session that waits for its reader.
 	inputHighWater = 1 << 20
+	maxReadAhead   = 64 << 20
 )
 
 // pause is the set of reasons for which a session takes no further request.
@@ -154,7 +155,7 @@ func (s *session) readAhead() int {
 	if s.pause&pauseOutput == 0 {
 		return inputHighWater
 	}
-	return max(inputHighWater, int(s.l.table.limits.queryBuffer/2))
+	return min(max(inputHighWater, int(s.l.table.limits.queryBuffer/2)), maxReadAhead)
 }
 
 // read has the loop read from the client again, unless that is over.

@@ -74,7 +74,7 @@ func (s *session) dial(ctx context.Context) (*resp.Client, error) {
 		if addr == "" {
 			continue
 		}
-		client, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr, Password: s.c.String("password"), DialTimeout: dialTimeout})
+		client, err := s.dialNode(ctx, addr)
 		if err == nil {
 			return client, nil
 		}
@@ -87,6 +87,22 @@ func (s *session) dial(ctx context.Context) (*resp.Client, error) {
 		return nil, usagef("--addr names no node")
 	}
 	return nil, fmt.Errorf("no node can be reached (%s); is one running there? Name another one with --addr or CODIS_ADDR", strings.Join(failed, "; "))
+}
+
+// dialNode connects and makes sure that the node answers: one that hangs accepts
+// connections still.
+func (s *session) dialNode(ctx context.Context, addr string) (*resp.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr, Password: s.c.String("password")})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := client.Do(ctx, "PING"); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
 }
 
 // close ends the connection, if there is one.

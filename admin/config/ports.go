@@ -1,0 +1,76 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Ports are the listeners of a node from the check whether their addresses are
+// free until those who serve them take over.
+type Ports struct{ Client, Peer, HTTP net.Listener }
+
+// Release closes what nobody has taken over.
+func (p *Ports) Release() {
+	for _, l := range []net.Listener{p.Client, p.Peer, p.HTTP} {
+		if l != nil {
+			l.Close() // those that were taken over are closed already
+		}
+	}
+}
+
+// Reserve listens on all addresses of a node, before anything else is touched,
+// and turns port 0 into a real port, which other nodes must be told.
+func Reserve(ctx context.Context, cfg *Config, log *slog.Logger) (*Ports, error) {
+	p := &Ports{}
+	for _, want := range []struct {
+		flag, addr string
+		to         *net.Listener
+	}{{"--addr", cfg.Addr, &p.Client}, {"--peer-addr", cfg.PeerAddr, &p.Peer}, {"--http-addr", cfg.HTTPAddr, &p.HTTP}} {
+		l, err := listen(ctx, want.addr, log.With("flag", want.flag))
+		if err != nil {
+			p.Release()
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, fmt.Errorf("%s %s: the port is in use by another process; stop that one or choose another port", want.flag, want.addr)
+			}
+			return nil, fmt.Errorf("%s %s: %w", want.flag, want.addr, err)
+		}
+		*want.to = l
+	}
+	*cfg = cfg.Bound(p.Client.Addr().String(), p.Peer.Addr().String(), p.HTTP.Addr().String())
+	return p, nil
+}
+
+// portPatience is how long listen waits for a port that the kernel has lent to an
+// outgoing connection: as long as such a connection lingers after its end.
+const portPatience = 70 * time.Second
+
+// listen is Listen, but waits while a port is taken and nobody listens on it: the
+// default ports are in the range from which the kernel serves outgoing connections.
+func listen(ctx context.Context, addr string, log *slog.Logger) (net.Listener, error) {
+	var lc net.ListenConfig
+	waiting := false
+	for end := time.Now().Add(portPatience); ; {
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+			return l, err
+		}
+		if conn, dialErr := net.DialTimeout("tcp", addr, time.Second); dialErr == nil {
+			conn.Close()
+			return nil, err
+		}
+		if !waiting {
+			waiting = true
+			log.Warn("the port is lent to an outgoing connection, waiting until it is free", "addr", addr, "at-most", portPatience)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
