@@ -99,7 +99,7 @@ const fuzz = int64(time.Second)
 func (w *worker) flit() {
 	if w.random.IntN(3) == 0 {
 		life := int64(300+w.random.IntN(4000)) * int64(time.Millisecond)
-		f := &fleeting{key: "fleeting:" + strconv.FormatInt(w.seq.Add(1), 10), db: w.db}
+		f := &fleeting{key: w.freshName("fleeting:"), db: w.db}
 		f.value = "of " + f.key
 		r := w.send([]string{"SET", f.key, f.value, "PX", strconv.FormatInt(life/1e6, 10)})
 		switch r.outcome {

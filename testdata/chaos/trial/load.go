@@ -2,7 +2,6 @@ package trial
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -46,12 +45,11 @@ func newLoad(rec *recorder, opt Options, nodes []string) *load {
 }
 
 func (l *load) newRegister(db int) *register {
-	n := l.seq.Add(1)
-	kind := "text"
-	if n%2 == 0 {
-		kind = "count"
+	kind := "text:"
+	if l.seq.Add(1)%2 == 0 {
+		kind = "count:"
 	}
-	return &register{key: fmt.Sprintf("%s:%d", kind, n), db: db}
+	return &register{key: l.freshName(kind), db: db}
 }
 
 // worker is one client of the load.
@@ -121,7 +119,7 @@ func (w *worker) change() {
 	const objects = 12
 	if len(w.own) < objects {
 		names := kinds()
-		o := newObject(names[w.random.IntN(len(names))], "o"+strconv.FormatInt(w.seq.Add(1), 10), w.db)
+		o := newObject(names[w.random.IntN(len(names))], w.freshName("o"), w.db)
 		w.own = append(w.own, o)
 		w.mu.Lock()
 		w.objects[w.db] = append(w.objects[w.db], o)

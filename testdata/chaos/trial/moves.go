@@ -59,8 +59,12 @@ func (t *trial) runMoves(ctx context.Context, mover int) {
 	r := rand.New(rand.NewPCG(t.opt.Seed, uint64(2000+mover)))
 	width := topology.SlotCount / movers
 	for ctx.Err() == nil {
-		length := 1 + r.IntN(t.opt.Slots)
-		start := mover*width + r.IntN(width-length)
+		within := width
+		if r.IntN(4) > 0 {
+			within = arena
+		}
+		length := 1 + r.IntN(min(t.opt.Slots, within-1))
+		start := mover*width + r.IntN(within-length+1)
 		to := 1 + r.IntN(t.opt.Groups)
 		owners, err := t.site.owners(ctx)
 		if err != nil || owners[start] == to {

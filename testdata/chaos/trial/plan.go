@@ -32,14 +32,24 @@ func (p planned) String() string {
 	return fmt.Sprintf("lane %d: after %v %s for %v", p.lane, p.after.Round(time.Millisecond), p.kind, p.last.Round(time.Millisecond))
 }
 
-// lanes is how many faults may be there at a time.
+// lanes is how many faults may be there at a time: one of the nodes, so that
+// there is a majority, and one of the servers and the links to them.
 const lanes = 2
+
+func laneOf(fault string) int {
+	for _, word := range []string{"leader", "node", "peers", "job"} {
+		if strings.HasSuffix(fault, word) {
+			return 0
+		}
+	}
+	return 1
+}
 
 // newPlan derives the faults of one lane from the seed.
 func newPlan(o Options, lane int) []planned {
 	r := rand.New(rand.NewPCG(o.Seed, uint64(1000+lane)))
 	var plan []planned
-	faults := o.faults()
+	faults := slices.DeleteFunc(o.faults(), func(f string) bool { return laneOf(f) != lane })
 	for total := time.Duration(0); total < o.Duration && len(faults) > 0; {
 		p := planned{lane: lane, after: between(r, 300*time.Millisecond, 2500*time.Millisecond), kind: faults[r.IntN(len(faults))],
 			pick: r.Uint64(), delay: between(r, 5*time.Millisecond, 120*time.Millisecond)}
@@ -47,7 +57,7 @@ func newPlan(o Options, lane int) []planned {
 		case strings.HasPrefix(p.kind, "kill"), strings.HasPrefix(p.kind, "term"):
 			p.last = between(r, 50*time.Millisecond, 1500*time.Millisecond)
 		case p.kind == "stop-leader" || p.kind == "stop-node" || p.kind == "cut-peers":
-			p.last = between(r, o.Lease/10, 2*o.Lease)
+			p.last = between(r, o.Lease/10, 3*o.Lease)
 		default:
 			p.last = between(r, 200*time.Millisecond, 5*time.Second)
 		}

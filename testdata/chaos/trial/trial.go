@@ -52,7 +52,7 @@ type Options struct {
 
 // DefaultOptions are a run of one minute.
 func DefaultOptions() Options {
-	return Options{Seed: 1, Duration: time.Minute, Nodes: 3, Groups: 3, Clients: 9, Rate: 2500, Keys: 20_000, Slots: 160, Loops: 1,
+	return Options{Seed: 1, Duration: time.Minute, Nodes: 3, Groups: 3, Clients: 24, Rate: 3000, Keys: 20_000, Slots: 120, Loops: 1,
 		Lease: 2 * time.Second, JobPatience: 2 * time.Minute, RedisServer: "redis-server", Out: io.Discard}
 }
 
@@ -73,7 +73,7 @@ func (o Options) Validate() error {
 // faults are those that may happen, in the order of allFaults.
 func (o Options) faults() []string {
 	if len(o.Faults) == 0 {
-		return allFaults
+		return slices.Clone(allFaults)
 	}
 	var list []string
 	for _, f := range allFaults {
