@@ -11,8 +11,8 @@ import (
 const plainKeys = 32
 
 // gateStage asks for the values, about migrate-batch-bytes at a time.
-func (m *mover) gateStage(ctx context.Context, in <-chan []fence.Key, out chan<- values) error {
-	g := gate{mover: m, batch: fence.NewBatch(m.task.epoch)}
+func (m *mover) gateStage(ctx context.Context, l *link, in <-chan []fence.Key, out chan<- values) error {
+	g := gate{mover: m, link: l, batch: fence.NewBatch(m.task.epoch)}
 	for keys := range in {
 		for len(keys) > 0 {
 			if err := m.brake(ctx); err != nil {
@@ -40,7 +40,10 @@ func (m *mover) gateStage(ctx context.Context, in <-chan []fence.Key, out chan<-
 // that those to come are like those that came.
 type gate struct {
 	*mover
+	link  *link
 	batch *fence.Batch
+	// oldServer does not know PEXPIRETIME.
+	oldServer bool
 	// large is the largest value of the last few thousand; 0 when none is known.
 	large int64
 	// last is how many bytes came the last time.
@@ -50,7 +53,7 @@ type gate struct {
 // next asks for keys from the first on, and returns those that are left.
 func (g *gate) next(ctx context.Context, keys []fence.Key, budget int64) (values, []fence.Key, error) {
 	if g.large > 0 && !(g.oldServer && !g.persistent) {
-		if n := min(budget/g.large, int64(len(keys))); n >= min(plainKeys, int64(len(keys))) {
+		if n := min(budget/g.large, int64(len(keys)), flightKeys); n >= min(plainKeys, int64(len(keys))) {
 			v, err := g.plain(ctx, keys[:n])
 			if !errors.Is(err, fence.ErrNoExpireTime) {
 				return v, keys[n:], err
@@ -72,7 +75,7 @@ func (g *gate) learn(v values) {
 
 // plain asks with commands, and looks at the fences behind them.
 func (g *gate) plain(ctx context.Context, keys []fence.Key) (values, error) {
-	l, per := g.mover.gate, 1
+	l, per := g.link, 1
 	if !g.persistent {
 		per = 2
 	}
@@ -108,7 +111,7 @@ func (g *gate) plain(ctx context.Context, keys []fence.Key) (values, error) {
 
 // script asks with scripts, which stop when a reply is large enough.
 func (g *gate) script(ctx context.Context, keys []fence.Key, budget int64) (values, []fence.Key, error) {
-	l, scripts := g.mover.gate, (len(keys)+scriptKeys-1)/scriptKeys
+	l, scripts := g.link, (len(keys)+scriptKeys-1)/scriptKeys
 	if g.last > budget {
 		scripts = 1 // values are large: no more than one beyond the budget
 	}

@@ -59,14 +59,14 @@ type mover struct {
 	slots [topology.SlotCount]bool
 	list  []int
 
-	scan, gate, unlink *link // to the old group's master
-	restore            *link // to the new one's
-	pings              [2]*link
-	idle               [2]time.Duration
-	brakes             [2]brake
+	scan, unlink *link    // to the old group's master
+	gates        [2]*link // too: it works on one flight while the other is on its way
+	restore      *link    // to the new one's
+	pings        [2]*link
+	idle         [2]time.Duration
+	brakes       [2]brake
 
 	persistent bool // no key of the database has an expiry
-	oldServer  bool // the old group does not know PEXPIRETIME
 
 	met    int64 // keys of the slots that the pass has met
 	failed failure
@@ -91,12 +91,12 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 	for _, open := range []struct {
 		to    **link
 		group int
-	}{{&m.scan, t.from}, {&m.gate, t.from}, {&m.unlink, t.from}, {&m.restore, t.to}, {&m.pings[0], t.from}, {&m.pings[1], t.to}} {
+	}{{&m.scan, t.from}, {&m.gates[0], t.from}, {&m.gates[1], t.from}, {&m.unlink, t.from}, {&m.restore, t.to}, {&m.pings[0], t.from}, {&m.pings[1], t.to}} {
 		if *open.to, err = r.c.openMaster(ctx, s, open.group); err != nil {
 			return nil, err
 		}
 	}
-	if err := m.same(m.scan.facts, m.gate.facts, m.unlink.facts, m.pings[0].facts); err != nil {
+	if err := m.same(m.scan.facts, m.gates[0].facts, m.gates[1].facts, m.unlink.facts, m.pings[0].facts); err != nil {
 		return nil, err
 	}
 	for i := range m.pings {
@@ -118,7 +118,7 @@ func (m *mover) same(facts ...serverFacts) error {
 }
 
 func (m *mover) close() {
-	for _, l := range []*link{m.scan, m.gate, m.unlink, m.restore, m.pings[0], m.pings[1]} {
+	for _, l := range []*link{m.scan, m.gates[0], m.gates[1], m.unlink, m.restore, m.pings[0], m.pings[1]} {
 		if l != nil {
 			l.close()
 		}

@@ -14,12 +14,15 @@ import (
 )
 
 const (
-	// scanKeys is the COUNT of SCAN: half a millisecond of the server's time.
-	scanKeys = "1000"
+	// scanKeys is the COUNT of SCAN: a quarter of a millisecond of the server's time.
+	scanKeys = "500"
 	// scriptKeys is how many keys one script takes, so how long others wait for it.
 	scriptKeys = 64
 	// depth is how many batches may wait between two stages.
 	depth = 4
+	// flightKeys is how many keys are asked for with plain commands at a time: a
+	// third of a millisecond, and no more values that are larger than expected.
+	flightKeys = 150
 	// windowKeys is how many keys are put in the order of their slots at a time:
 	// scripts cost less when their keys share fences and moved sets.
 	windowKeys = 16 << 10
@@ -35,7 +38,7 @@ type values struct {
 
 // database moves what one database has; all stages are empty when it returns.
 func (m *mover) database(ctx context.Context, db int) error {
-	for _, l := range []*link{m.scan, m.gate, m.unlink, m.restore} {
+	for _, l := range []*link{m.scan, m.gates[0], m.gates[1], m.unlink, m.restore} {
 		if _, err := l.one(ctx, "SELECT", strconv.Itoa(db)); err != nil {
 			return fmt.Errorf("database %d: %w", db, err)
 		}
@@ -52,7 +55,12 @@ func (m *mover) database(ctx context.Context, db int) error {
 		})
 	}
 	stage(func(ctx context.Context) error { defer close(keys); return m.scanStage(ctx, keys) })
-	stage(func(ctx context.Context) error { defer close(found); return m.gateStage(ctx, keys, found) })
+	var gates sync.WaitGroup
+	for _, l := range m.gates {
+		gates.Add(1)
+		stage(func(ctx context.Context) error { defer gates.Done(); return m.gateStage(ctx, l, keys, found) })
+	}
+	stage(func(context.Context) error { defer close(found); gates.Wait(); return nil })
 	stage(func(ctx context.Context) error { defer close(moved); return m.restoreStage(ctx, found, moved) })
 	stage(func(ctx context.Context) error { return m.unlinkStage(ctx, moved) })
 	stages.Wait()
@@ -144,9 +152,9 @@ func (m *mover) fenced() error {
 const (
 	// scriptBytes is about how much one restore script takes.
 	scriptBytes = 64 << 10
-	// joinBytes and joinKeys bound what goes to the new group at a time.
+	// joinBytes and joinKeys bound what goes to a server at a time.
 	joinBytes = 256 << 10
-	joinKeys  = 1500
+	joinKeys  = 512
 )
 
 // join adds what waits already: one WAIT is for all of it.

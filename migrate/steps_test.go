@@ -284,19 +284,19 @@ func TestPlan(t *testing.T) {
 func TestBrake(t *testing.T) {
 	pause := time.Duration(0)
 	for range 3 {
-		pause = after(pause, 3*calm, time.Millisecond)
+		pause = after(pause, 3*calm, 3*calm, time.Millisecond)
 	}
 	if pause != 7*pauseStep {
 		t.Errorf("pause %v", pause)
 	}
 	for range 20 {
-		pause = after(pause, time.Hour, time.Millisecond)
+		pause = after(pause, time.Hour, time.Hour, time.Millisecond)
 	}
 	if pause != pauseMax {
 		t.Errorf("pause %v", pause)
 	}
 	for range 40 {
-		pause = after(pause, calm, time.Millisecond)
+		pause = after(pause, calm, time.Hour, time.Millisecond)
 	}
 	if pause != 0 {
 		t.Errorf("pause %v after calm", pause)

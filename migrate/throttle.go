@@ -64,20 +64,23 @@ const (
 	// pauseStep and pauseMax bound the pause that a slow answer puts before each batch.
 	pauseStep = time.Millisecond
 	pauseMax  = 100 * time.Millisecond
-	// calm is what a PING may always take: a server's neighbours do as much.
-	calm = 10 * time.Millisecond
+	// calm is what a PING may always take: a server that shares its cores waits as
+	// long for its turn.
+	calm = 15 * time.Millisecond
 )
 
 // brake is the pause between batches that a rise of the masters' PING asks for.
 type brake struct{ pause atomic.Int64 }
 
-// after returns the next pause: up at once when an answer takes much longer than
-// when nothing was moved, down slowly. It is a pure function.
-func after(pause, ping, idle time.Duration) time.Duration {
-	if ping > max(calm, 3*idle) {
+// after returns the next pause: up at once when answers take much longer than
+// when nothing was moved, and down when they do not. Both the newest answer and
+// the usual one count: a slow answer of before the pause asks for no longer one. It
+// is a pure function.
+func after(pause, newest, usual, idle time.Duration) time.Duration {
+	if limit := max(calm, 3*idle); newest > limit && usual > limit {
 		return min(2*pause+pauseStep, pauseMax)
 	}
-	pause -= pause / 4
+	pause -= pause / 3
 	if pause < pauseStep/4 {
 		return 0
 	}
@@ -118,7 +121,7 @@ func (b *brake) watch(ctx context.Context, l *link, idle time.Duration, slow fun
 		last[n%len(last)] = time.Since(began)
 		sorted := last
 		slices.Sort(sorted[:])
-		next := after(time.Duration(b.pause.Load()), sorted[1], idle)
+		next := after(time.Duration(b.pause.Load()), last[n%len(last)], sorted[1], idle)
 		b.pause.Store(int64(next))
 		if next == pauseMax {
 			slow(sorted[1])
