@@ -20,9 +20,9 @@ const (
 	scriptKeys = 64
 	// depth is how many batches may wait between two stages.
 	depth = 4
-	// flightKeys is how many keys are asked for with plain commands at a time: a
-	// third of a millisecond, and no more values that are larger than expected.
-	flightKeys = 150
+	// flightKeys is how many keys are asked for with plain commands at a time: less
+	// than a millisecond, and no more values that are larger than expected.
+	flightKeys = 300
 	// windowKeys is how many keys are put in the order of their slots at a time:
 	// scripts cost less when their keys share fences and moved sets.
 	windowKeys = 16 << 10
@@ -154,7 +154,7 @@ const (
 	scriptBytes = 64 << 10
 	// joinBytes and joinKeys bound what goes to a server at a time.
 	joinBytes = 256 << 10
-	joinKeys  = 512
+	joinKeys  = 1024
 )
 
 // join adds what waits already: one WAIT is for all of it.

@@ -344,6 +344,19 @@ func TestBatchRestoreAll(t *testing.T) {
 	}
 }
 
+// TestDropFences removes only what that move has set.
+func TestDropFences(t *testing.T) {
+	p := newPair(t)
+	raw(t, p.from, AppendSetFences(nil, 9, []int{3, 4}, farOff))
+	raw(t, p.from, AppendSetFences(nil, 10, []int{900}, farOff))
+	if got := raw(t, p.from, AppendDropFences(nil, 9, []int{900, 3, 7, 4})); string(got) != "+OK\r\n" {
+		t.Fatalf("%q", got)
+	}
+	if n, left := p.do(p.from, "DBSIZE").Int, p.do(p.from, "GET "+string(AppendFenceKey(nil, 900))).Text(); n != 1 || left != "10" {
+		t.Errorf("%d keys are left, and the later fence is %q", n, left)
+	}
+}
+
 // TestDump is the gate without a script.
 func TestDump(t *testing.T) {
 	p := newPair(t)

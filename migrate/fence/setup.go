@@ -40,7 +40,10 @@ for i=n+1,#KEYS do c=c+redis.call('UNLINK',KEYS[i]) end
 return c`
 
 // dropFencesScript: KEYS fences; ARGV e. Only what that move has set.
-const dropFencesScript = `for i=1,#KEYS do if redis.call('GET',KEYS[i])==ARGV[1] then redis.call('UNLINK',KEYS[i]) end end
+const dropFencesScript = `local step=1000
+for a=1,#KEYS,step do local t={}
+for i,x in ipairs(redis.call('MGET',unpack(KEYS,a,math.min(a+step-1,#KEYS)))) do if x==ARGV[1] then t[#t+1]=KEYS[a+i-1] end end
+if #t>0 then redis.call('UNLINK',unpack(t)) end end
 return {ok='OK'}`
 
 // AppendSetFences appends the setting of X(slot) = epoch at G1. The reply is OK;
