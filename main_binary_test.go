@@ -309,6 +309,10 @@ func TestKillNodes(t *testing.T) {
 		want = table(t, other.addr)
 		p.start(t)
 		p.waitReady(t)
+		waitFor(t, "a lease", func() error { // before the next one dies
+			_, err := try(t, p.addr, "GET", "greeting")
+			return err
+		})
 		waitFor(t, "the node to catch up", func() error { return sameTable(t, p.addr, want) })
 	}
 	// All at once, in one order, and back in another.
