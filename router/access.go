@@ -290,6 +290,13 @@ func (s *session) takeReached() bool {
 	return true
 }
 
+// forgetAccess ends what the session knew of the keys of the request that it has
+// just been rid of: the next one has keys of its own.
+func (s *session) forgetAccess() {
+	s.takeReached()
+	s.accessErr, s.fencedUntil = nil, 0
+}
+
 // trimMoved keeps to move-cache. Nothing is forgotten while a session has reached
 // its keys and not yet sent its request, or is about to: a command with more keys
 // than the cache holds would never get on.

@@ -218,7 +218,9 @@ func (s *session) consume(buf []byte) (used int) {
 			used -= n // it is dispatched again when the session goes on
 			break
 		}
-		s.takeReached() // in case it went another way
+		if s.hasReached || s.accessErr != nil || s.fencedUntil != 0 {
+			s.forgetAccess() // the request may have gone another way meanwhile
+		}
 		switch s.reply {
 		case replySkip:
 			s.reply = replyOn
