@@ -68,7 +68,7 @@ const (
 	batchKeysMax = 3_000_000
 	// batchSlotsMax bounds what is done while clients wait: fences of each slot in
 	// each database.
-	batchSlotsMax = 512
+	batchSlotsMax = 256
 )
 
 // plan returns the tasks that should run, also those that do. It is a pure

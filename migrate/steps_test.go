@@ -53,7 +53,7 @@ func TestM6_NothingIsDeletedBeforeReplicasHaveIt(t *testing.T) {
 func TestM8_PauseResumeCancel(t *testing.T) {
 	c := newCluster(t, layout{groups: 2})
 	c.assign(1)
-	want := c.fill(1, 3000)
+	want := c.fill(1, 6000) // 1500 in the first batch: it is under way when it is cancelled
 	leader := c.lead()
 	job := c.migrate(topology.JobOptions{KeysPerSecond: 1500}, c.all(1, 2))
 	began := time.Now()
