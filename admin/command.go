@@ -63,7 +63,7 @@ func commands() []command {
 		{name: "CODIS.SLOTS", args: "[start end]", help: "rows: start end phase group|nil master|nil target-group|nil, ranges merged", max: 2, read: readSlots},
 		{name: "CODIS.SLOT", args: "key [key ...]", help: "rows: slot group|nil master|nil", min: 1, max: -1, read: readSlot},
 		{name: "CODIS.NODES", help: "one row of names and values for each node; renewed-ms, acked and lease-ms are the leader's, nil without one", max: 0, read: readNodes},
-		{name: "CODIS.NODE", sub: "REMOVE", args: "id [FORCE]", help: "take a node out for good; FORCE: although no majority of the rest answers", min: 1, max: 2, change: parseNodeRemove},
+		{name: "CODIS.NODE", sub: "REMOVE", args: "id [FORCE]", help: "take a node out for good; FORCE: although the rest would have no majority that answers; it takes a leader", min: 1, max: 2, change: parseNodeRemove},
 		{name: "CODIS.NODE", sub: "TRANSFER", args: "id", help: "hand leadership to a voter", min: 1, max: 1, change: parseNodeTransfer},
 		{name: "CODIS.GROUPS", help: "one row of names and values for each group, servers included", max: 0, read: readGroups},
 		{name: "CODIS.GROUP", sub: "ADD", args: "gid master [replica ...] [FORCE] [AUTH [user] password]",

@@ -24,7 +24,14 @@ func (w *warner) leases(obs Observation) {
 	limit := obs.State.Settings.Duration("lease")
 	for _, id := range sortedKeys(leases.Nodes) {
 		n := leases.Nodes[id]
-		if n.Age <= limit || obs.State.Nodes[id].ID == "" {
+		switch {
+		case obs.State.Nodes[id].ID == "":
+			continue
+		case n.Age <= limit:
+			if n.Acked > 0 && n.Acked+maxBehind < obs.State.Epoch {
+				w.add(LevelDegraded, "node-behind", "node %s (%s) renews its lease but works by the table of epoch %d, which is now %d; look at its log and its disk",
+					id, obs.State.Nodes[id].Addr, n.Acked, obs.State.Epoch)
+			}
 			continue
 		}
 		then := "slots that are about to move wait until its lease has run out"
@@ -35,6 +42,10 @@ func (w *warner) leases(obs Observation) {
 			id, obs.State.Nodes[id].Addr, n.Age.Round(time.Second), then, id)
 	}
 }
+
+// maxBehind is how many changes a node may be behind before a person should know:
+// more than are ever on their way.
+const maxBehind = 20
 
 // jobs warns about moves that do not get on.
 func (w *warner) jobs(obs Observation) {

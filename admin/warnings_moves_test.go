@@ -38,6 +38,13 @@ func moveWarnings() []warningTest {
 		{"no lease, reads", set("on-quorum-loss", "reads", lease(Leases{})), "degraded", []string{"no-lease"}, "answers reads only"},
 		{"no lease before the node has joined", func(o *Observation) { lease(Leases{})(o); o.Status.Joined = false }, "degraded", []string{"joining"}, ""},
 		{"all renew", lease(nodes(2 * time.Second)), "ok", nil, ""},
+		{"one is behind", func(o *Observation) {
+			lease(nodes(time.Second))(o)
+			o.State.Epoch = 100
+			n := o.Status.Leases.Nodes["n2"]
+			n.Acked = 79
+			o.Status.Leases.Nodes["n2"] = n
+		}, "degraded", []string{"node-behind"}, "node n2 (n2:19000) renews its lease but works by the table of epoch 79, which is now 100"},
 		{"one is silent", lease(nodes(9 * time.Second)), "degraded", []string{"node-silent"}, "node n2 (n2:19000) has not renewed its lease for 9s"},
 		{"one is silent and serves", set("on-quorum-loss", "serve", lease(nodes(9*time.Second))), "degraded", []string{"node-silent"}, "no slot can move"},
 		{"job", job(topology.Job{State: topology.JobRunning}), "ok", nil, ""},

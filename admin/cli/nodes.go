@@ -76,7 +76,7 @@ func nodeCommand() *ucli.Command {
 			name: "remove", usage: "take a node out of the cluster for good", args: "ID", min: 1, max: 1,
 			about:    "If the node runs, it stops taking part. To come back it needs an empty directory and --join.",
 			examples: []string{"codis node remove n3", "codis node remove n3 --force"},
-			flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "remove it although no majority of the other voters answers"}},
+			flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "remove it although the other voters would have no majority that answers; it takes a leader"}},
 			run: func(s *session) error {
 				return s.change(s.onOff([]string{"CODIS.NODE", "REMOVE", s.words[0]}, "force", "FORCE")...)
 			},
