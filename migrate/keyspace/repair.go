@@ -78,7 +78,7 @@ var errLate = errors.New("the request to delete keys came too late, nothing was 
 // deleteScript: KEYS keys; ARGV deadline in Unix ms, by the server's clock. It
 // gives the number of keys, or -1 when it is late.
 const deleteScript = `local n=redis.call('TIME')
-if n[1]*1000+math.floor(n[2]/1000)>tonumber(ARGV[1]) then return -1 end
+if n[1]*1000+math.floor(n[2]/1000)>=tonumber(ARGV[1]) then return -1 end
 local c=0
 for i=1,#KEYS do c=c+redis.call('UNLINK',KEYS[i]) end
 return c`
