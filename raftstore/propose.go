@@ -126,12 +126,15 @@ func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
 }
 
 // await waits for a future of Raft, which knows no context. When the context ends
-// first, the goroutine that waits goes on until Raft answers or shuts down.
+// first, the goroutine that waits goes on until Raft answers. It is Raft's and not
+// among those that Close waits for: a Raft that shuts down never answers what it
+// had queued for the FSM, and Close would wait for ever.
 func (s *Store) await(ctx context.Context, future raft.Future) error {
-	answered := make(chan error, 1)
-	if !s.spawn(func() { answered <- future.Error() }) {
+	if s.ctx.Err() != nil {
 		return permanent{ErrClosed}
 	}
+	answered := make(chan error, 1)
+	go func() { answered <- future.Error() }()
 	select {
 	case err := <-answered:
 		if errors.Is(err, raft.ErrRaftShutdown) {
@@ -140,5 +143,7 @@ func (s *Store) await(ctx context.Context, future raft.Future) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-s.ctx.Done():
+		return permanent{ErrClosed}
 	}
 }
