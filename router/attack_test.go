@@ -196,7 +196,7 @@ func TestM9FlushOfAFormerProcess(t *testing.T) {
 	t.Parallel()
 	server, target := resptest.StartRedis(t), resptest.StartRedis(t)
 	state := newState(t, server.Addr, target.Addr)
-	first := newRouter(t, Config{}, state)
+	first := newRouter(t, Config{NodeID: "n"}, state)
 	w := dialWire(t, first)
 	w.wantReply(":0\r\n", "DBSIZE")
 	target.Pause(t)
@@ -204,7 +204,7 @@ func TestM9FlushOfAFormerProcess(t *testing.T) {
 	waitInflight(t, first, 1)
 	m := &mover{tb: t, servers: []*resptest.Server{server, target}, state: state,
 		moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
-	m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+	m.r = newRouter(t, Config{NodeID: "n", Acked: m.acked.Store}, state)
 	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
 	m.job = m.state.Epoch
 	before := m.state.Epoch

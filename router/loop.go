@@ -214,6 +214,9 @@ func (l *loop) tick(posted time.Time) {
 	clear(l.retired[len(kept):])
 	l.retired = kept
 	l.checkWaiting()
+	if l.overMemory() {
+		l.closeLargest()
+	}
 	if l.ticks%trimTicks == 0 {
 		l.pool.trim()
 		l.trimScratch()
@@ -266,6 +269,22 @@ func (l *loop) trimScratch() {
 	}
 	if cap(l.frame) > keep {
 		l.frame = nil
+	}
+}
+
+// closeLargest closes the client that holds the most, one a tick: clients that wait
+// for nothing but their reader are not looked at otherwise.
+func (l *loop) closeLargest() {
+	var largest *session
+	most := fairShare
+	for _, s := range l.sessions {
+		if held := s.unsent + s.shelved + cap(s.in) + cap(s.out); held > most && !s.closed {
+			largest, most = s, held
+		}
+	}
+	if largest != nil {
+		l.complain("client closed: this node's memory for buffers is used up (node-memory-limit)", "client", largest.addr, "bytes", most)
+		largest.discard()
 	}
 }
 

@@ -516,7 +516,7 @@ func TestL3FormerProcessIsDrained(t *testing.T) {
 	t.Parallel()
 	server, other := resptest.StartRedis(t), resptest.StartRedis(t)
 	state := newState(t, server.Addr, other.Addr)
-	first := newRouter(t, Config{}, state)
+	first := newRouter(t, Config{NodeID: "n"}, state)
 	w := dialWire(t, first)
 	key := fmt.Sprintf("k{%s}", tagOf(3))
 	w.wantReply("+OK\r\n", "SET", key, "0")
@@ -527,7 +527,7 @@ func TestL3FormerProcessIsDrained(t *testing.T) {
 	// A second process of the same node; the first one's connection is still there.
 	m := &mover{tb: t, servers: []*resptest.Server{server, other}, state: state,
 		moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
-	m.r = newRouter(t, Config{Acked: m.acked.Store}, state)
+	m.r = newRouter(t, Config{NodeID: "n", Acked: m.acked.Store}, state)
 	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})
 	m.job = m.state.Epoch
 	m.waitAcked() // without a hold there is nothing to wait for

@@ -3,10 +3,12 @@ package router
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,13 +57,19 @@ func apply(tb testing.TB, s *topology.State, body topology.Body) *topology.State
 	return next
 }
 
+// routers numbers the routers of this test binary.
+var routers atomic.Int64
+
 // newRouter starts a router with a state; it is stopped at the end of the test.
 func newRouter(tb testing.TB, cfg Config, state *topology.State) *Router {
 	tb.Helper()
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
-	cfg.NodeID, cfg.Host = "test", "127.0.0.1"
+	if cfg.NodeID == "" { // another process of a node ends its predecessor's connections
+		cfg.NodeID = fmt.Sprint("test", routers.Add(1))
+	}
+	cfg.Host = "127.0.0.1"
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
