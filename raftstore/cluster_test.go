@@ -236,6 +236,10 @@ func setting(i int) topology.Body {
 	return topology.SettingSet{Name: "maxclients", Value: fmt.Sprint(i)}
 }
 
+func settingOf(name, value string) topology.Body {
+	return topology.SettingSet{Name: name, Value: value}
+}
+
 func group(id int) topology.Body {
 	return topology.GroupAdd{ID: id, Servers: []topology.Server{{Addr: fmt.Sprintf("127.0.0.1:%d", 7000+id)}}}
 }

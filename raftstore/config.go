@@ -34,6 +34,10 @@ type Config struct {
 	// of them asks for it.
 	ClientPassword string
 	Logger         *slog.Logger
+	// Report, if it is set, is called before each renewal of the lease, and what it
+	// returns goes to the leader with it: at most MaxReport bytes, opaque to this
+	// package. It is called from one goroutine and must not block.
+	Report func() []byte
 
 	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's: the time
 	// without a leader before a vote, the time for a vote, and the time after

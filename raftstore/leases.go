@@ -28,6 +28,8 @@ type leases struct {
 	mu     sync.Mutex
 	ledger *ledger
 	open   *round // renewals may still join it
+	// reports are what members have reported in this term.
+	reports reports
 }
 
 // errNoEntry is returned when the leader could not commit an entry in time.
@@ -43,7 +45,7 @@ type round struct {
 // has been applied on this node.
 func (s *Store) openLeases(ctx context.Context, term uint64) (*leases, error) {
 	opening := s.fsm.past.opening(s.now(), s.State())
-	b := &leases{store: s, term: term, ctx: ctx, ledger: openLedger(opening, s.cfg.seams.faults)}
+	b := &leases{store: s, term: term, ctx: ctx, ledger: openLedger(opening, s.cfg.seams.faults), reports: reports{}}
 	return b, b.check()
 }
 
@@ -73,6 +75,9 @@ func (b *leases) hear(r renewal) error {
 	now, member := b.store.now(), b.store.State().Nodes[r.ID]
 	b.mu.Lock()
 	err := b.ledger.hear(now, r, member)
+	if err == nil {
+		b.reports.hear(now, r)
+	}
 	b.mu.Unlock()
 	if err == nil {
 		b.changed.all()
@@ -122,6 +127,7 @@ func (b *leases) giveBack(r renewal) error {
 	now := b.store.now()
 	b.mu.Lock()
 	b.ledger.giveBack(now, r)
+	b.reports.forget(r)
 	b.mu.Unlock()
 	b.changed.all()
 	return nil

@@ -24,6 +24,8 @@ type renewal struct {
 	Starts uint64 `json:"starts"`
 	// Acked is the epoch of the table that the router of that process has adopted.
 	Acked uint64 `json:"acked"`
+	// Report is what the node observes; see Config.Report. Only RENEW carries it.
+	Report []byte `json:"report,omitempty"`
 }
 
 func (r renewal) holder() holder { return holder{r.ID, r.Incarnation} }

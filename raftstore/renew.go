@@ -166,6 +166,9 @@ func (s *Store) tellLeader(ctx context.Context, verb string, answer *granted) er
 	if leader == "" {
 		return ErrNoLeader
 	}
+	if verb == "RENEW" {
+		r.Report = s.report()
+	}
 	if leader == s.self.ID {
 		got, err := s.takeMessage(ctx, verb, r)
 		if err == nil && answer != nil {
