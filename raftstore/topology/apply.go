@@ -12,8 +12,8 @@ const (
 )
 
 // StateFormat is the version of State as it is written. Format 1 had no jobs and
-// no moving slots; DecodeState reads it too.
-const StateFormat = 2
+// no moving slots, format 2 no turns; DecodeState reads them too.
+const StateFormat = 3
 
 // NewState returns the state before the first command.
 func NewState() *State {

@@ -45,9 +45,14 @@ func DecodeState(data []byte) (*State, error) {
 	return s, nil
 }
 
-// upgrade turns what was read in an older format into the present one. Format 1
-// is the same without jobs.
+// upgrade turns what was read in an older format into the present one. Format 2
+// is the same without turns, format 1 without jobs as well.
 func (s *State) upgrade() error {
+	for _, g := range s.Groups {
+		if s.Format < 3 && (g.Turn != nil || g.Turned != 0 || g.FailoverAt != 0 || g.Forks != nil) {
+			return fmt.Errorf("format %d has no turns", s.Format)
+		}
+	}
 	if s.Format == 1 && len(s.Jobs) > 0 {
 		return errors.New("format 1 has no jobs")
 	}

@@ -65,7 +65,11 @@ func (b GroupDel) word() string { return "group-del" }
 func (b GroupDel) describe(*State) string { return fmt.Sprintf("group %d deleted", b.ID) }
 
 func (b GroupDel) apply(s *State, c Command, _ uint64) *Error {
-	if _, err := s.group(b.ID, c); err != nil {
+	group, err := s.group(b.ID, c)
+	if err != nil {
+		return err
+	}
+	if err := group.turning(); err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Jobs)) {
@@ -165,15 +169,22 @@ func (b ServerDetach) apply(s *State, c Command, index uint64) *Error {
 	if err != nil {
 		return err
 	}
+	if group.Turn != nil && (group.Turn.From == b.Addr || group.Turn.To == b.Addr) {
+		return group.turning()
+	}
 	if group.Master == b.Addr {
 		return refuse(CodeBusy, "server %s is the master of group %d", b.Addr, group.ID).
-			hint("CODIS.GROUP DEL %d deletes a group that owns no slot", group.ID)
+			hint("CODIS.GROUP PROMOTE %d addr makes another server the master; CODIS.GROUP DEL %d deletes a group that owns no slot", group.ID, group.ID)
 	}
 	if job, moving := s.underWay(group.ID); moving && !b.Force {
 		return refuse(CodeBusy, "job %d moves slots of group %d", job, group.ID).
 			hint("wait for its end, or CODIS.JOB %d CANCEL; CODIS.GROUP DETACH %d %s FORCE if that server is gone for good", job, group.ID, b.Addr)
 	}
 	group.Servers = slices.Delete(slices.Clone(group.Servers), at, at+1)
+	// A server that is not looked at any more tells nothing.
+	if group.Forks = slices.DeleteFunc(slices.Clone(group.Forks), func(f Fork) bool { return f.Addr == b.Addr }); len(group.Forks) == 0 {
+		group.Forks = nil
+	}
 	group.Epoch = index
 	s.Groups[group.ID] = group
 	return nil

@@ -96,6 +96,7 @@ func (s *State) checkGroups(bad func(string, ...any)) {
 		if len(group.Servers) > MaxServers {
 			bad("group %d has %d servers", id, len(group.Servers))
 		}
+		s.checkTurn(group, bad)
 	}
 }
 

@@ -128,7 +128,9 @@ func (w *walk) body() Body {
 	if len(job.Batches) > 0 {
 		epoch = job.Batches[w.pick.IntN(len(job.Batches))].Epoch
 	}
-	switch w.pick.IntN(16) {
+	switch w.pick.IntN(18) {
+	case 16, 17:
+		return w.turn()
 	case 0, 1:
 		return w.create()
 	case 2:
@@ -189,11 +191,16 @@ func (w *walk) finish() {
 }
 
 func nextStep(s *State) Body {
+	for id, g := range s.Groups {
+		if g.Turn != nil {
+			return TurnAbandon{Group: id, Epoch: g.Turn.Epoch}
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.Jobs)) {
 		j := s.Jobs[id]
 		for _, b := range j.Batches {
 			switch {
-			case b.Phase == BatchHolding && j.State == JobCancelling:
+			case b.Phase == BatchHolding && (j.State == JobCancelling || s.turnedSince(b.Ranges[0], b.Epoch) != nil):
 				return SlotsRelease{Job: id, Epoch: b.Epoch}
 			case b.Phase == BatchHolding:
 				return SlotsMigrate{Job: id, Epoch: b.Epoch}
@@ -292,7 +299,7 @@ func TestFinishedJobsAreBounded(t *testing.T) {
 
 // TestFormat1 reads a state as the version before jobs wrote it.
 func TestFormat1(t *testing.T) {
-	old := strings.Replace(mustEncode(t, initialised(t)), `"format":2`, `"format":1`, 1)
+	old := strings.Replace(mustEncode(t, initialised(t)), `"format":3`, `"format":1`, 1)
 	old = strings.Replace(old, `"jobs":{},`, ``, 1)
 	got, err := DecodeState([]byte(old))
 	if err != nil {
@@ -302,7 +309,7 @@ func TestFormat1(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	mustApply(t, got, SettingSet{Name: "timeout", Value: "5s"})
-	moving := strings.Replace(mustEncode(t, moving(t)), `"format":2`, `"format":1`, 1)
+	moving := strings.Replace(mustEncode(t, moving(t)), `"format":3`, `"format":1`, 1)
 	if _, err := DecodeState([]byte(moving)); !errors.Is(err, ErrUnknownState) {
 		t.Errorf("format 1 with jobs: %v", err)
 	}

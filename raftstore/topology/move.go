@@ -35,6 +35,9 @@ func (b SlotsHold) apply(s *State, _ Command, index uint64) *Error {
 		}
 	}
 	first := b.Moves[0]
+	if err := s.turnedSince(first, index); err != nil {
+		return err
+	}
 	for _, m := range b.Moves {
 		if m.From != first.From || m.To != first.To {
 			return refuse(CodeBadArg, "a batch has one pair of groups, not %s and %s", first, m)
@@ -53,7 +56,8 @@ func (b SlotsHold) apply(s *State, _ Command, index uint64) *Error {
 
 // SlotsMigrate ends the hold of a batch: every node has stopped to write at From,
 // fences and moved sets are in place. It is refused when the job is being
-// cancelled.
+// cancelled, and when one of the two groups has another master since the hold, or
+// is getting one.
 type SlotsMigrate struct {
 	Job   uint64 `json:"job"`
 	Epoch uint64 `json:"epoch"`
@@ -70,6 +74,10 @@ func (b SlotsMigrate) apply(s *State, _ Command, _ uint64) *Error {
 	}
 	if j.State == JobCancelling {
 		return refuse(CodeStale, "job %d is being cancelled", j.ID)
+	}
+	// Fences were set at masters that may not be the masters any more.
+	if err := s.turnedSince(j.Batches[at].Ranges[0], b.Epoch); err != nil {
+		return err
 	}
 	for _, i := range j.Batches[at].Slots() {
 		s.Slots[i].Phase = PhaseMigrating
@@ -159,6 +167,20 @@ func (b SlotsCleaned) apply(s *State, c Command, index uint64) *Error {
 		j.Batches = nil // as it is read back
 	}
 	s.settle(j, c, index)
+	return nil
+}
+
+// turnedSince refuses a step while one of the two groups gets another master, or
+// when it has got one since an epoch.
+func (s *State) turnedSince(m SlotMove, epoch uint64) *Error {
+	for _, id := range []int{m.From, m.To} {
+		switch g := s.Groups[id]; {
+		case g.Turn != nil:
+			return refuse(CodeStale, "group %d is getting another master", id)
+		case g.Turned > epoch:
+			return refuse(CodeStale, "group %d has got another master", id)
+		}
+	}
 	return nil
 }
 

@@ -79,6 +79,8 @@ func (w *world) step(line string) string {
 		return w.slots()
 	case "groups":
 		return w.groups()
+	case "held":
+		return w.held()
 	case "nodes":
 		return w.nodes()
 	case "history":
@@ -174,8 +176,28 @@ func (w *world) groups() string {
 		for _, server := range group.Servers {
 			fmt.Fprintf(&out, "  %s zone=%s version=%s run=%s\n", server.Addr, server.Zone, server.Version, server.RunID)
 		}
+		if t := group.Turn; t != nil {
+			fmt.Fprintf(&out, "  turn %d %s %s -> %s by %s at %d force=%v joined=%v: %s\n", t.Epoch, t.Kind, t.From, t.To, t.Who, t.At, t.Force, t.Joined, t.Reason)
+		}
+		if group.Turned != 0 {
+			fmt.Fprintf(&out, "  turned at %d, failover at %d\n", group.Turned, group.FailoverAt)
+		}
+		for _, f := range group.Forks {
+			fmt.Fprintf(&out, "  fork %+v\n", f)
+		}
 	}
 	return out.String()
+}
+
+// held lists the slots for which requests wait.
+func (w *world) held() string {
+	var held []string
+	for slot := range w.state.Slots {
+		if w.state.OnHold(slot) {
+			held = append(held, strconv.Itoa(slot))
+		}
+	}
+	return strings.Join(held, " ")
 }
 
 func (w *world) nodes() string {

@@ -61,6 +61,15 @@ type Group struct {
 	// Auth overrides the cluster's backend-user and backend-password; nil means
 	// that the settings apply.
 	Auth *Credentials `json:"auth,omitempty"`
+	// Turn is the change of the master that is under way; nil for none.
+	Turn *Turn `json:"turn,omitempty"`
+	// Turned is the epoch of the last turn that changed the master, 0 for never, and
+	// FailoverAt when the last one ended that nobody asked for, in Unix milliseconds.
+	Turned     uint64 `json:"turned,omitempty"`
+	FailoverAt int64  `json:"failover_at,omitempty"`
+	// Forks are masters that were replaced and whose loss is not measured yet, in
+	// the order of their epochs.
+	Forks []Fork `json:"forks,omitempty"`
 }
 
 // Server is one redis-server, as it was seen when it was attached.

@@ -24,7 +24,7 @@ func TestDecodeStateRefuses(t *testing.T) {
 	good := mustEncode(t, initialised(t))
 	for name, text := range map[string]string{
 		"nothing":        "",
-		"a newer format": strings.Replace(good, `"format":2`, `"format":3`, 1),
+		"a newer format": strings.Replace(good, `"format":3`, `"format":4`, 1),
 		"a field more":   strings.Replace(good, `{`, `{"plans":{},`, 1),
 		"a newer phase":  strings.Replace(good, `"serving"`, `"moving"`, 1),
 		"a broken table": strings.Replace(good, `"group":7`, `"group":8`, 1),
