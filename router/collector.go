@@ -16,7 +16,7 @@ var (
 	requestsDesc = prometheus.NewDesc("codis_requests_total",
 		"Requests of clients, by command family.", []string{"family"}, nil)
 	errorsDesc = prometheus.NewDesc("codis_request_errors_total",
-		"Requests that were answered with an error, by command family.", []string{"family"}, nil)
+		"Requests that were answered with an error, by command family and the first word of the error.", []string{"family", "code"}, nil)
 	latencyDesc = prometheus.NewDesc("codis_request_seconds",
 		"Time from dispatch to reply, by command family.", []string{"family"}, nil)
 	clientsDesc = prometheus.NewDesc("codis_clients",
@@ -109,13 +109,17 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for i := range total.family {
 		f := &total.family[i]
-		if f.requests == 0 {
+		if f.count == 0 {
 			continue
 		}
 		name := command.Family(i).String()
-		counter(requestsDesc, float64(f.requests), name)
-		counter(errorsDesc, float64(f.errors), name)
-		out <- prometheus.MustNewConstHistogram(latencyDesc, f.requests, float64(f.nanos)/1e9, f.cumulative(), name)
+		counter(requestsDesc, float64(f.count), name)
+		for code, n := range f.errors {
+			if n > 0 {
+				counter(errorsDesc, float64(n), name, errorCodes[code])
+			}
+		}
+		out <- f.histogram(latencyDesc, name)
 	}
 	gauge(clientsDesc, float64(c.r.clients.Load()))
 	counter(acceptedDesc, float64(total.accepted))
@@ -152,14 +156,16 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(slotsDesc, float64(served))
 }
 
-// cumulative turns the buckets into what Prometheus wants: upper bound in seconds
-// to the number of requests at or below it.
-func (f *familyStats) cumulative() map[float64]uint64 {
-	buckets := make(map[float64]uint64, latencyBuckets-1)
+// histogram shows latencies in Prometheus's cumulative buckets, whose bounds are
+// powers of two.
+func (h *latencies) histogram(d *prometheus.Desc, labels ...string) prometheus.Metric {
+	buckets := make(map[float64]uint64, latencyBounds)
 	var sum uint64
-	for i := range latencyBuckets - 1 {
-		sum += f.buckets[i]
-		buckets[float64(uint64(1)<<(firstLatencyBits+i))/1e9] = sum
+	for i := range latencyBounds {
+		for _, n := range h.steps[i*stepsPerBound : (i+1)*stepsPerBound] {
+			sum += n
+		}
+		buckets[float64(uint64(1)<<(firstBoundBits+i))/1e9] = sum
 	}
-	return buckets
+	return prometheus.MustNewConstHistogram(d, h.count, float64(h.nanos)/1e9, buckets, labels...)
 }

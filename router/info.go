@@ -139,8 +139,8 @@ func (r *Router) infoStats(ctx context.Context, b *strings.Builder) {
 	}
 	var requests, failed uint64
 	for i := range total.family {
-		requests += total.family[i].requests
-		failed += total.family[i].errors
+		requests += total.family[i].count
+		failed += total.family[i].failed()
 	}
 	b.WriteString("# Stats\r\n")
 	put(b, "total_connections_received", total.accepted)

@@ -217,6 +217,9 @@ func (l *loop) tick(posted time.Time) {
 	if l.overMemory() {
 		l.closeLargest()
 	}
+	if l.ticks%figuresTicks == 0 {
+		l.r.served[l.index].Store(l.stats.served())
+	}
 	if l.ticks%trimTicks == 0 {
 		l.pool.trim()
 		l.trimScratch()

@@ -19,7 +19,7 @@ func (s *session) release() {
 // answer sends a reply that the proxy made itself, in its turn. It copies b.
 func (s *session) answer(cmd *command.Command, b []byte) {
 	if cmd != nil {
-		s.l.stats.observe(uint8(cmd.Family), 0, len(b) > 0 && b[0] == '-')
+		s.l.stats.observe(uint8(cmd.Family), 0, b)
 	}
 	if s.silent() {
 		return

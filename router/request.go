@@ -107,7 +107,7 @@ func (l *loop) complete(q *request, reply []byte) {
 		return
 	}
 	l.leave(q)
-	l.stats.observe(q.family, l.now-q.start, len(reply) > 0 && reply[0] == '-')
+	l.stats.observe(q.family, l.now-q.start, reply)
 	s := q.sess
 	switch {
 	case s == nil: // the client is gone
@@ -136,7 +136,7 @@ func (l *loop) finish(q *request) {
 		return
 	}
 	l.leave(q)
-	l.stats.observe(q.family, l.now-q.start, len(q.reply) > 0 && q.reply[0] == '-')
+	l.stats.observe(q.family, l.now-q.start, q.reply)
 	if q.sess == nil {
 		l.freeRequest(q)
 		return

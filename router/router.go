@@ -31,6 +31,8 @@ const (
 	tickInterval = 100 * time.Millisecond
 	// trimTicks is how many ticks pass between two trims of the buffer pools.
 	trimTicks = 50
+	// figuresTicks is how many ticks pass between two samples for Figures.
+	figuresTicks = 10
 )
 
 // ErrStopped is returned by calls on a router that has been stopped.
@@ -102,6 +104,9 @@ type Router struct {
 	rejected atomic.Int64
 	// buffered[i] is how many bytes loop i holds in buffers, as of its last tick.
 	buffered []atomic.Int64
+	// served[i] is what loop i has served, as of its last sample; see Figures.
+	served   []atomic.Pointer[served]
+	figures  figureLog
 	draining atomic.Bool
 	failures authFailures
 	// hadLease says that this process had a lease once.
@@ -145,7 +150,7 @@ func New(cfg Config, admin Admin) (*Router, error) {
 	r := &Router{
 		cfg: cfg, admin: admin, log: cfg.Logger.With("component", "router"),
 		started: time.Now(), state: new(topology.State),
-		buffered: make([]atomic.Int64, cfg.Loops),
+		buffered: make([]atomic.Int64, cfg.Loops), served: make([]atomic.Pointer[served], cfg.Loops),
 	}
 	if r.cfg.Clock == nil {
 		r.cfg.Clock = func() int64 { return int64(time.Since(r.started)) }
@@ -397,7 +402,7 @@ func (r *Router) eachLoop(ctx context.Context, f func(l *loop)) error {
 
 // tick makes the loops look at timeouts.
 func (r *Router) tick(ctx context.Context) {
-	for {
+	for ticks := 1; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -406,6 +411,9 @@ func (r *Router) tick(ctx context.Context) {
 		now := time.Now()
 		for _, l := range r.loops {
 			l.post(func() { l.tick(now) })
+		}
+		if ticks%figuresTicks == figuresTicks/2 { // the loops tell at 0, and are not to be met half-way
+			r.sampleFigures(now)
 		}
 	}
 }
