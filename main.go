@@ -335,8 +335,8 @@ func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	n.metrics.MustRegister(r.Collector())
 	n.startFollowing()
 	n.onStop("leadership", n.handOver)
-	n.onStop("readiness", func(context.Context) error {
-		r.Drain()
+	n.onStop("readiness", func(ctx context.Context) error {
+		r.Drain(ctx)
 		return nil
 	})
 	n.serving.Store(r)

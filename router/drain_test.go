@@ -117,25 +117,112 @@ func TestStopIsBounded(t *testing.T) {
 	}
 }
 
-// TestDrain: no new clients, the old ones are served.
+// TestDrain: clients leave where nothing of theirs is under way: an idle one at
+// once, one with a request at its server with the reply, one in the middle of a
+// request after it, and no client in the middle of a pipeline.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	r, _ := newCluster(t, 2, Config{Loops: 2})
-	w := dialWire(t, r)
-	checkTagged(t, w, "before")
+	r, servers := newCluster(t, 2, Config{Loops: 2})
 	if ok, why := r.Ready(); !ok {
 		t.Fatalf("not ready: %s", why)
 	}
-	r.Drain()
-	r.Drain()
+	idle, waiting, half := dialWire(t, r), dialWire(t, r), dialWire(t, r)
+	key := keysOf(r, 1, 1, "k")[0]
+	waiting.wantReply("+OK\r\n", "SET", key, "v")
+	idle.wantReply("+PONG\r\n", "PING")
+	half.send("*2\r\n$3\r\nGET\r\n$")
+	servers[0].Pause(t)
+	waiting.send("GET " + key + "\r\n")
+	waitInflight(t, r, 1)
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		r.Drain(context.Background())
+		r.Drain(context.Background())
+	}()
+	idle.wantClosed()
 	if ok, why := r.Ready(); ok || !strings.Contains(why, "shutting down") {
 		t.Errorf("Ready: %v, %q", ok, why)
 	}
 	if connects(r.Addr()) {
 		t.Error("a new client was let in")
 	}
-	for range 10 {
-		checkTagged(t, w, "after")
+	waiting.send("PING\r\nEXISTS " + key + "\r\n")
+	servers[0].Continue(t)
+	for _, want := range []string{"$1\r\nv\r\n", drainingText, ":1\r\n"} {
+		waiting.wantNext(want)
+	}
+	waiting.wantClosed()
+	half.send("4\r\nnone\r\n")
+	half.wantNext("$-1\r\n")
+	half.wantClosed()
+	<-drained
+}
+
+// TestDrainDelay: for drain-delay the node serves, old clients and new ones, but
+// says to those who ask that it is about to go.
+func TestDrainDelay(t *testing.T) {
+	t.Parallel()
+	v := newLive(t, 1, Config{}, "drain-delay", "1m")
+	old := dialWire(t, v.r)
+	old.wantReply("+PONG\r\n", "PING")
+	ctx, cancel := context.WithCancel(context.Background())
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		v.r.Drain(ctx)
+	}()
+	waitUntil(t, "readiness is off", patience, func() bool { ok, _ := v.r.Ready(); return !ok })
+	for _, w := range []*wire{old, dialWire(t, v.r)} {
+		w.wantReply(drainingText, "PING")
+		w.wantReply("+OK\r\n", "SET", "k", "v")
+	}
+	cancel()
+	<-drained
+	if connects(v.r.Addr()) {
+		t.Error("a new client was let in after the delay")
+	}
+}
+
+// TestStopInAPipeline: a client that never comes to a boundary is stopped in the
+// middle of what it sends. All replies to what was taken reach it, in order, and
+// then the end, not a reset.
+func TestStopInAPipeline(t *testing.T) {
+	t.Parallel()
+	r, _ := newCluster(t, 1, Config{})
+	w := dialWire(t, r)
+	w.wantReply("+OK\r\n", "SET", "n", "0")
+	ended := make(chan struct{})
+	go func() { // until the node does not read any more
+		defer close(ended)
+		batch := strings.Repeat("INCR n\r\n", 1000)
+		for {
+			if _, err := io.WriteString(w.conn, batch); err != nil {
+				return
+			}
+		}
+	}()
+	got := 0
+	stopped := make(chan error, 1)
+	for {
+		line, err := w.r.ReadString('\n')
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d replies: %v", got, err)
+		}
+		if got++; line != ":"+strconv.Itoa(got)+"\r\n" {
+			t.Fatalf("reply %d is %q", got, line)
+		}
+		if got == 5000 {
+			go func() { stopped <- r.Stop(context.Background()) }()
+		}
+	}
+	_ = w.conn.Close()
+	<-ended
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -29,10 +29,12 @@ const (
 func (s *session) local(cmd *command.Command, args [][]byte) {
 	switch cmd.Local {
 	case command.LocalPing:
-		switch len(args) {
-		case 1:
+		switch {
+		case s.l.r.draining.Load():
+			s.answer(cmd, []byte(drainingText))
+		case len(args) == 1:
 			s.answer(cmd, []byte(pongText))
-		case 2:
+		case len(args) == 2:
 			s.answer(cmd, resp.AppendBulk(nil, args[1]))
 		default: // the table says at least one, for the sake of subscribers
 			s.answer(cmd, cmd.AppendArityError(nil))

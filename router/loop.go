@@ -58,6 +58,10 @@ type loop struct {
 	// is what they had sent as of the last tick, by which the wait is bounded.
 	waiting   []waitingSession
 	heldBytes int64
+	// parting loops close their sessions where nothing is under way; lingering are
+	// sessions that wait for their clients to hang up.
+	parting   bool
+	lingering []lingering
 	// drained is the epoch up to which this loop has nothing left of older tables.
 	drained uint64
 
@@ -214,6 +218,7 @@ func (l *loop) tick(posted time.Time) {
 	clear(l.retired[len(kept):])
 	l.retired = kept
 	l.checkWaiting()
+	l.checkLingering()
 	if l.overMemory() {
 		l.closeLargest()
 	}

@@ -75,7 +75,10 @@ func (s *session) flush() {
 	if len(s.out) > 0 {
 		s.writeNow(nil)
 	}
-	if s.finished() && (s.unsent == 0 || s.aborted) { // else when it has drained
+	switch {
+	case s.finished() && (s.unsent == 0 || s.aborted): // else when it has drained
+		s.hangUp()
+	case s.l.parting && s.atBoundary():
 		s.conn.Close()
 	}
 }
@@ -118,7 +121,7 @@ func (s *session) checkOutput() {
 // Drained is called by the loop when the client has taken all that waited.
 func (s *session) Drained() {
 	s.checkOutput()
-	if s.finished() {
+	if s.finished() || s.l.parting {
 		s.markDirty()
 	}
 }

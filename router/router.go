@@ -304,46 +304,6 @@ func (r *Router) Ready() (ok bool, reason string) {
 	return true, ""
 }
 
-// Drain turns readiness off: Ready says no from now on, new connections are
-// refused and listeners closed, while clients that are connected are served.
-func (r *Router) Drain() {
-	if r.draining.Swap(true) {
-		return
-	}
-	for _, ln := range r.listeners {
-		_ = ln.Close()
-	}
-}
-
-// Stop drains, lets what is in flight end until ctx does, closes all connections
-// and returns when every goroutine of the router has ended. The second call
-// returns nil at once.
-func (r *Router) Stop(ctx context.Context) error {
-	r.mu.Lock()
-	stopped := r.stopped
-	r.stopped = true
-	r.mu.Unlock()
-	if stopped {
-		return nil
-	}
-	r.Drain()
-	if r.startedLoops {
-		r.accepting.Wait() // a client that came after closeClients would not be closed
-		r.closeClients(ctx)
-	}
-	r.cancel()
-	r.wg.Wait()
-	for _, l := range r.loops {
-		if r.startedLoops {
-			l.poll.Stop()
-		} else {
-			l.poll.Discard()
-		}
-	}
-	r.running.Wait()
-	return nil
-}
-
 // run is the goroutine of one loop. A loop that fails can't be replaced: its
 // clients are closed, and the node says so and turns unready.
 func (r *Router) run(l *loop) {
@@ -352,22 +312,6 @@ func (r *Router) run(l *loop) {
 	if err := l.poll.Run(); err != nil {
 		r.log.Error("an event loop has failed, restart the node", "loop", l.index, "error", err)
 		r.draining.Store(true)
-	}
-}
-
-// closeClients closes every client once it has its replies, and waits for that.
-func (r *Router) closeClients(ctx context.Context) {
-	_ = r.eachLoop(ctx, func(l *loop) {
-		for _, s := range l.sessions {
-			s.finish()
-		}
-	})
-	for r.clients.Load() > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(5 * time.Millisecond): // sessions close on their own loops
-		}
 	}
 }
 

@@ -75,8 +75,9 @@ type session struct {
 	dirty, closed bool
 	// ended sessions have a client that sends no more.
 	ended bool
-	// aborted sessions are closed without waiting for their reader.
-	aborted bool
+	// aborted sessions are closed without waiting for their reader; lingers says that
+	// the session has hung up and waits for its client to do so, see hangUp.
+	aborted, lingers bool
 	// in holds bytes that are not dispatched yet, from inPos on; scan is lent
 	// while a frame is incomplete.
 	in    []byte
@@ -364,6 +365,9 @@ func (s *session) unpause(reason pause) {
 // the replies to what it has sent.
 func (s *session) Ended() {
 	s.ended = true
+	if s.lingers {
+		s.conn.Close()
+	}
 	s.markDirty()
 }
 

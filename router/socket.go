@@ -8,9 +8,11 @@ import "codis/router/poll"
 type socket interface {
 	WriteBoth(a, b []byte)
 	Unsent() int
+	HasUnread() bool
 	PauseReading()
 	ResumeReading()
 	SetKeepAlive(seconds int)
+	CloseWrite()
 	Close()
 	Fd() int
 }

@@ -68,6 +68,7 @@ type limits struct {
 	flush, dumpRestore bool
 	backendTimeout     time.Duration
 	dialTimeout        time.Duration
+	drainDelay         time.Duration
 	holdDeadline       time.Duration
 	holdRequests       int
 	holdBytes          int64
@@ -224,6 +225,7 @@ func newLimits(s topology.Settings) limits {
 		dumpRestore:    s.Bool("dump-restore"),
 		backendTimeout: s.Duration("backend-timeout"),
 		dialTimeout:    s.Duration("backend-dial-timeout"),
+		drainDelay:     s.Duration("drain-delay"),
 		holdDeadline:   s.Duration("hold-deadline"),
 		holdRequests:   s.Int("hold-max-requests"),
 		holdBytes:      s.Bytes("hold-max-bytes"),

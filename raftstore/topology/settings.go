@@ -65,6 +65,8 @@ var definitions = []Setting{
 		Help: "a client whose unfinished request is more is closed"},
 	{Name: "down-after", Kind: KindDuration, Default: "3s", Min: int64(500 * time.Millisecond), Max: int64(time.Hour),
 		Help: "a server that has not answered a node for so long is down in that node's eyes"},
+	{Name: "drain-delay", Kind: KindDuration, Default: "0", Min: 0, Max: int64(time.Minute),
+		Help: "how long a node that shuts down lets clients in after it has turned unready, so that load balancers notice"},
 	{Name: "dump-restore", Kind: KindBool, Default: "no", Help: "whether clients may use DUMP and RESTORE"},
 	{Name: "failover", Kind: KindBool, Default: "yes",
 		Help: "whether a replica is promoted when a majority of the voters finds its master down"},

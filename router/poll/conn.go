@@ -2,6 +2,8 @@ package poll
 
 import (
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Conn is one socket of a loop. Its methods are for the loop's goroutine alone.
@@ -27,6 +29,16 @@ func (c *Conn) Fd() int { return c.fd }
 
 // Unsent is how many bytes wait for the peer to read, beyond what the kernel holds.
 func (c *Conn) Unsent() int { return len(c.out) - c.sent }
+
+// HasUnread says whether the kernel holds bytes of the peer.
+func (c *Conn) HasUnread() bool {
+	if c.closed {
+		return false
+	}
+	var b [1]byte
+	n, _, err := unix.Recvfrom(c.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
+}
 
 // Write sends b, or keeps a copy of what the kernel does not take now. b may be
 // reused when it returns. On a connection that is closed it does nothing.
@@ -136,6 +148,14 @@ func (c *Conn) ResumeReading() {
 func (c *Conn) watch() {
 	if err := c.l.poller.modify(c, !c.paused, c.armed); err != nil {
 		c.fail(err)
+	}
+}
+
+// CloseWrite tells the peer that nothing more will be sent; what it sends is still
+// read. Unsent must be 0.
+func (c *Conn) CloseWrite() {
+	if !c.closed {
+		_ = unix.Shutdown(c.fd, unix.SHUT_WR) // fails when the peer has gone, which an event tells
 	}
 }
 
