@@ -52,7 +52,7 @@ func newFakeCluster(tb testing.TB, servers *fakeServers) *fakeCluster {
 		id := fmt.Sprintf("n%d", i+1)
 		n := topology.Node{ID: id, Incarnation: "inc-" + id, Addr: fmt.Sprintf("127.0.0.1:%d", 19000+i),
 			PeerAddr: fmt.Sprintf("127.0.0.1:%d", 29000+i), HTTPAddr: fmt.Sprintf("127.0.0.1:%d", 39000+i), Version: "1.0.0"}
-		c.mustApply(tb, topology.NodeJoin{Node: n}, topology.ClusterInit{ClusterID: "c0ffee", Node: n}, i == 0)
+		c.mustApply(tb, topology.NodeJoin{Node: n}, topology.ClusterInit{ClusterID: "c0ffee", Node: n, Format: topology.StateFormat}, i == 0)
 		if i > 0 {
 			c.mustApply(tb, topology.NodeSetVoter{ID: id, Voter: true}, nil, false)
 		}

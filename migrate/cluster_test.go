@@ -29,7 +29,7 @@ type memStore struct {
 
 func newMemStore(tb testing.TB) *memStore {
 	s := &memStore{tb: tb, state: topology.NewState(), subs: map[chan struct{}]bool{}, acked: map[string]uint64{}}
-	s.must(topology.ClusterInit{ClusterID: "test", Node: topology.Node{
+	s.must(topology.ClusterInit{ClusterID: "test", Format: topology.StateFormat, Node: topology.Node{
 		ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3", Version: "1", Voter: true,
 	}})
 	return s

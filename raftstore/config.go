@@ -79,7 +79,9 @@ type seams struct {
 	beforeEntry func(context.Context) error
 	// beforeAnswer is called when a lease is granted, before the node hears of it.
 	beforeAnswer func(renewal)
-	faults       faults
+	// format is the newest one that the node says it knows, if it is not 0.
+	format topology.Format
+	faults faults
 }
 
 // DefaultConfig returns a Config without names and addresses.

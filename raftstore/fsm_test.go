@@ -37,7 +37,7 @@ func encode(tb testing.TB, body topology.Body) []byte {
 }
 
 func begin(tb testing.TB) []byte {
-	return encode(tb, topology.ClusterInit{ClusterID: "c1", Node: topology.Node{
+	return encode(tb, topology.ClusterInit{ClusterID: "c1", Format: topology.StateFormat, Node: topology.Node{
 		ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", Version: "1"}})
 }
 

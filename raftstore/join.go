@@ -180,7 +180,7 @@ func (s *Store) askToJoin(ctx context.Context, through contact) ([]topology.Node
 	if err := s.setCluster(through.cluster); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(s.self)
+	text, err := json.Marshal(newcomer{s.self, int(s.format())})
 	if err != nil {
 		return nil, err
 	}
@@ -219,13 +219,31 @@ func refused(err error) bool {
 
 const forwarded = "FORWARDED"
 
+// newcomer is what a node says that wants to join.
+type newcomer struct {
+	topology.Node
+	// Format is the newest one that it knows, maybe newer than what is known here;
+	// versions before format 3 do not say.
+	Format int `json:"format,omitempty"`
+}
+
+// check refuses a version that could not read the cluster's log.
+func (n newcomer) check(cluster topology.Format) error {
+	if known := max(topology.Format(n.Format), lastSilentFormat); known < cluster {
+		return &topology.Error{Code: topology.CodeBadArg,
+			Message: fmt.Sprintf("node %s runs version %s, which knows format %d, and the cluster goes by format %d", n.ID, n.Version, known, cluster),
+			Hint:    "start it with the version that the other nodes run"}
+	}
+	return nil
+}
+
 // serveJoin adds a node to the table; Raft's configuration follows. Any node may
 // be asked and passes the question on to the leader, once.
 func (s *Store) serveJoin(ctx context.Context, conn redcon.Conn, args [][]byte) (any, error) {
 	if len(args) < 1 || len(args) > 2 {
 		return nil, errArguments
 	}
-	var node topology.Node
+	var node newcomer
 	if err := json.Unmarshal(args[0], &node); err != nil {
 		return nil, errArguments
 	}
@@ -254,11 +272,14 @@ func (s *Store) serveJoin(ctx context.Context, conn redcon.Conn, args [][]byte) 
 }
 
 // admit is what the leader does about a node that wants to join.
-func (s *Store) admit(ctx context.Context, node topology.Node) ([]topology.Node, error) {
+func (s *Store) admit(ctx context.Context, node newcomer) ([]topology.Node, error) {
+	if err := node.check(s.State().Format); err != nil {
+		return nil, permanent{err}
+	}
 	if old, ok := s.State().Nodes[node.ID]; ok && old.Incarnation != node.Incarnation {
 		return nil, permanent{s.taken(ctx, old)}
 	}
-	data, err := topology.Command{Who: "node " + node.ID, At: time.Now().UnixMilli(), Body: topology.NodeJoin{Node: node}}.Encode()
+	data, err := topology.Command{Who: "node " + node.ID, At: time.Now().UnixMilli(), Body: topology.NodeJoin{Node: node.Node}}.Encode()
 	if err != nil {
 		return nil, permanent{err}
 	}

@@ -70,7 +70,7 @@ func (s *Store) lead(ctx context.Context) {
 			working = s.startWork(ctx, &work)
 		}
 		if ready {
-			err = s.reconcile(ctx)
+			err = errors.Join(s.reconcile(ctx), s.raiseFormat(ctx))
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, raft.ErrLeadershipLost) {
 			s.log.Warn("membership is not settled yet", "error", err)
@@ -93,14 +93,19 @@ func (s *Store) catchUp(ctx context.Context) error {
 	if s.State().ClusterID != "" {
 		return nil
 	}
-	return s.settle(ctx, topology.ClusterInit{ClusterID: s.identity.ClusterID, Node: s.self})
+	return s.settle(ctx, topology.ClusterInit{ClusterID: s.identity.ClusterID, Node: s.self, Format: s.format()})
 }
 
 // settle commits a command of the leader's own.
 func (s *Store) settle(ctx context.Context, body topology.Body) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProposeTimeout)
 	defer cancel()
-	data, err := topology.Command{Who: "node " + s.self.ID, At: time.Now().UnixMilli(), Body: body}.Encode()
+	return s.settleCommand(ctx, topology.Command{Body: body})
+}
+
+func (s *Store) settleCommand(ctx context.Context, c topology.Command) error {
+	c.Who, c.At = "node "+s.self.ID, time.Now().UnixMilli()
+	data, err := c.Encode()
 	if err != nil {
 		return err
 	}

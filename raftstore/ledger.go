@@ -26,6 +26,9 @@ type renewal struct {
 	Acked uint64 `json:"acked"`
 	// Report is what the node observes; see Config.Report. Only RENEW carries it.
 	Report []byte `json:"report,omitempty"`
+	// Format is the newest topology.Format that the node knows, which may be one that
+	// the leader does not know; versions before format 3 do not say.
+	Format int `json:"format,omitempty"`
 }
 
 func (r renewal) holder() holder { return holder{r.ID, r.Incarnation} }
@@ -39,8 +42,11 @@ type account struct {
 	// a barrier goes on, or is about to, without it.
 	need  uint64
 	heard int64 // when it was last heard; the beginning of the term, if never
-	until int64 // no lease of it lives then any more, whatever its clock says
-	over  bool  // that process has given its lease back
+	// format is the newest one that the process knows that was heard last; 0 when it
+	// has not been heard in this term.
+	format topology.Format
+	until  int64 // no lease of it lives then any more, whatever its clock says
+	over   bool  // that process has given its lease back
 }
 
 // ledger is the leader's book of leases in one term. It is pure: times are the
@@ -164,6 +170,7 @@ func (l *ledger) hear(now int64, r renewal, member topology.Node) error {
 		a.starts, a.over = r.Starts, false
 	}
 	a.node, a.heard, a.acked = member, now, max(a.acked, r.Acked)
+	a.format = max(topology.Format(r.Format), lastSilentFormat)
 	return nil
 }
 

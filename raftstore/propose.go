@@ -53,6 +53,9 @@ func (s *Store) commit(ctx context.Context, c topology.Command) (applied, error)
 		} else {
 			err = s.callJSON(ctx, &done, leader, "PROPOSE", string(data))
 		}
+		if isCode(err, string(topology.CodeUpgrade)) {
+			return permanent{asTopologyError(err)}
+		}
 		return err
 	})
 	return done, err
@@ -108,8 +111,13 @@ func (s *Store) leaderID() string {
 // applyHere commits an encoded command; only the leader can.
 func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
 	// A leader must not write what it could not read back.
-	if _, err := topology.DecodeCommand(data); err != nil {
+	c, err := topology.DecodeCommand(data)
+	if err != nil {
 		return applied{}, permanent{err}
+	}
+	// Nor what a member could not read.
+	if err := s.State().Admit(c); err != nil {
+		return applied{}, permanent{s.namingOutdated(err)}
 	}
 	future := s.raft.Apply(data, 0)
 	if err := s.await(ctx, future); err != nil {

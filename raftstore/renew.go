@@ -27,7 +27,7 @@ func (s *Store) now() int64 {
 func (s *Store) renewal() renewal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return renewal{ID: s.self.ID, Incarnation: s.self.Incarnation, Starts: s.identity.Starts, Acked: s.lease.acked.Load()}
+	return renewal{ID: s.self.ID, Incarnation: s.self.Incarnation, Starts: s.identity.Starts, Acked: s.lease.acked.Load(), Format: int(s.format())}
 }
 
 // keepLease is a goroutine: it renews this node's lease, at once when there is

@@ -33,7 +33,7 @@ func (echoAdmin) ServeRESP(_ context.Context, caller string, args [][]byte) []by
 func newState(tb testing.TB, masters ...string) *topology.State {
 	tb.Helper()
 	s := topology.NewState()
-	s = apply(tb, s, topology.ClusterInit{ClusterID: "c1", Node: topology.Node{ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3", Voter: true}})
+	s = apply(tb, s, topology.ClusterInit{ClusterID: "c1", Format: topology.StateFormat, Node: topology.Node{ID: "n1", Incarnation: "i1", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3", Voter: true}})
 	for i, addr := range masters {
 		s = apply(tb, s, topology.GroupAdd{ID: i + 1, Servers: []topology.Server{{Addr: addr, Version: "7.0.15"}}})
 	}

@@ -75,7 +75,7 @@ func newStore(tb testing.TB) *store {
 			PeerAddr: fmt.Sprintf("127.0.0.1:%d", 29000+i), HTTPAddr: fmt.Sprintf("127.0.0.1:%d", 39000+i), Version: "1.0.0"}
 		var body topology.Body = topology.NodeJoin{Node: n}
 		if i == 0 {
-			body = topology.ClusterInit{ClusterID: "c0ffee", Node: n}
+			body = topology.ClusterInit{ClusterID: "c0ffee", Node: n, Format: topology.StateFormat}
 		}
 		if out, _ := s.Propose(tb.Context(), topology.Command{Who: "test", Body: body}); out.Err() != nil {
 			tb.Fatal(out.Err())

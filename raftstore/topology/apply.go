@@ -11,14 +11,11 @@ const (
 	MaxRequests = 512
 )
 
-// StateFormat is the version of State as it is written. Format 1 had no jobs and
-// no moving slots, format 2 no turns; DecodeState reads them too.
-const StateFormat = 3
-
-// NewState returns the state before the first command.
+// NewState returns the state before the first command, which says by which format
+// the cluster goes.
 func NewState() *State {
 	return &State{
-		Format: StateFormat, Groups: map[int]Group{}, Nodes: map[string]Node{}, Jobs: map[uint64]Job{}, Settings: Settings{},
+		Format: oldestFormat, Groups: map[int]Group{}, Nodes: map[string]Node{}, Jobs: map[uint64]Job{}, Settings: Settings{},
 	}
 }
 
@@ -67,6 +64,9 @@ func (s *State) check(index uint64, c Command) *Error {
 	}
 	if _, first := c.Body.(ClusterInit); s.ClusterID == "" && !first {
 		return refuse(CodeBadArg, "the cluster has no ID yet")
+	}
+	if err := s.Admit(c); err != nil {
+		return asRefusal(err)
 	}
 	return nil
 }

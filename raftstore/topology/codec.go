@@ -23,14 +23,12 @@ func (s *State) Encode() ([]byte, error) {
 // DecodeState reads what Encode wrote, in this format or an older one, and checks
 // the invariants. Every error is an ErrUnknownState.
 func DecodeState(data []byte) (*State, error) {
+	// The format is looked at before the rest, so that the error names it.
 	var head struct {
-		Format int `json:"format"`
+		Format Format `json:"format"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownState, err)
-	}
-	if head.Format < 1 || head.Format > StateFormat {
-		return nil, fmt.Errorf("%w: format %d, this version knows 1 to %d", ErrUnknownState, head.Format, StateFormat)
 	}
 	s := NewState()
 	if err := decodeStrict(data, s); err != nil {
@@ -45,8 +43,8 @@ func DecodeState(data []byte) (*State, error) {
 	return s, nil
 }
 
-// upgrade turns what was read in an older format into the present one. Format 2
-// is the same without turns, format 1 without jobs as well.
+// upgrade turns what was read in format 1 into the oldest format that clusters go
+// by, which is the same with jobs.
 func (s *State) upgrade() error {
 	for _, g := range s.Groups {
 		if s.Format < 3 && (g.Turn != nil || g.Turned != 0 || g.FailoverAt != 0 || g.Forks != nil) {
@@ -59,6 +57,6 @@ func (s *State) upgrade() error {
 	if s.Jobs == nil {
 		s.Jobs = map[uint64]Job{}
 	}
-	s.Format = StateFormat
+	s.Format = max(s.Format, oldestFormat)
 	return nil
 }

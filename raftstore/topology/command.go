@@ -128,7 +128,7 @@ func DecodeCommand(data []byte) (Command, error) {
 
 // decoders is the table of the bodies by type word.
 var decoders = tableOf(
-	bodyOf[ClusterInit](), bodyOf[NodeJoin](), bodyOf[NodeAnnounce](), bodyOf[NodeRemove](), bodyOf[NodeSetVoter](),
+	bodyOf[ClusterInit](), bodyOf[NodeJoin](), bodyOf[NodeAnnounce](), bodyOf[NodeRemove](), bodyOf[NodeSetVoter](), bodyOf[FormatRaise](),
 	bodyOf[GroupAdd](), bodyOf[GroupDel](), bodyOf[GroupAuth](),
 	bodyOf[ServerAttach](), bodyOf[ServerDetach](), bodyOf[ServerUpdate](),
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),

@@ -14,8 +14,8 @@ func bodies() []Body {
 	auth := &Credentials{User: "u", Password: "p<&>\u2028\ufffd"}
 	moves := []SlotMove{{Start: 1, End: 2, From: 7, To: 8}}
 	return []Body{
-		ClusterInit{ClusterID: "c1", Node: node}, NodeJoin{Node: node}, NodeAnnounce{Node: node},
-		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true},
+		ClusterInit{ClusterID: "c1", Node: node, Format: StateFormat}, NodeJoin{Node: node}, NodeAnnounce{Node: node},
+		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true}, FormatRaise{Format: 3},
 		GroupAdd{ID: 1, Servers: []Server{server}, Auth: auth}, GroupDel{ID: 1}, GroupAuth{Group: 1, Auth: auth},
 		ServerAttach{Group: 1, Server: server}, ServerDetach{Group: 1, Addr: "127.0.0.1:7001", Force: true}, ServerUpdate{Group: 1, Server: server},
 		SlotsAssign{Ranges: []SlotRange{{Start: 1, End: 2, Group: 1}}}, SettingSet{Name: "timeout", Value: "5s"},
@@ -153,7 +153,7 @@ func initialised(tb testing.TB) *State {
 	tb.Helper()
 	s := NewState()
 	for i, body := range []Body{
-		ClusterInit{ClusterID: "c1", Node: Node{ID: "n0", Incarnation: "i0", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2"}},
+		ClusterInit{ClusterID: "c1", Node: Node{ID: "n0", Incarnation: "i0", Addr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2"}, Format: StateFormat},
 		GroupAdd{ID: 7, Servers: []Server{{Addr: "127.0.0.1:7777"}}},
 		SlotsAssign{Ranges: []SlotRange{{Start: 0, End: 99, Group: 7}}},
 	} {

@@ -87,7 +87,7 @@ func TestTurnInvariantsFind(t *testing.T) {
 func TestFormat2(t *testing.T) {
 	old := strings.Replace(mustEncode(t, moving(t)), `"format":3`, `"format":2`, 1)
 	got, err := DecodeState([]byte(old))
-	if err != nil || got.Format != StateFormat || got.Groups[7].Turn != nil {
+	if err != nil || got.Format != oldestFormat || got.Groups[7].Turn != nil {
 		t.Errorf("format 2: %v", err)
 	}
 	turned := strings.Replace(mustEncode(t, turning(t)), `"format":3`, `"format":2`, 1)

@@ -12,8 +12,8 @@ func (s *State) CheckInvariants() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
-	if s.Format != StateFormat {
-		bad("state format %d, this version knows %d", s.Format, StateFormat)
+	if s.Format < oldestFormat || s.Format > StateFormat {
+		bad("state format %d, this version knows %d to %d", s.Format, oldestFormat, StateFormat)
 	}
 	if s.ClusterID == "" && (s.Epoch != 0 || len(s.Nodes)+len(s.Groups)+len(s.Jobs)+len(s.Settings) > 0) {
 		bad("a cluster without an ID has contents")

@@ -305,7 +305,9 @@ func TestFormat1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := initialised(t); !reflect.DeepEqual(got, want) {
+	want := initialised(t)
+	want.Format = oldestFormat
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	mustApply(t, got, SettingSet{Name: "timeout", Value: "5s"})

@@ -9,6 +9,9 @@ const MaxVoters = 5
 type ClusterInit struct {
 	ClusterID string `json:"cluster_id"`
 	Node      Node   `json:"node"`
+	// Format is what the founder knows, and the cluster goes by; 0 is the oldest one,
+	// from when a founder did not say.
+	Format Format `json:"format,omitempty"`
 }
 
 func (b ClusterInit) word() string { return "cluster-init" }
@@ -33,6 +36,7 @@ func (b ClusterInit) apply(s *State, c Command, _ uint64) *Error {
 	node := b.Node
 	node.Voter, node.JoinedAt = true, c.At
 	s.ClusterID = b.ClusterID
+	s.Format = max(oldestFormat, b.Format)
 	s.Nodes[node.ID] = node
 	return nil
 }

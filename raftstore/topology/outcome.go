@@ -21,6 +21,8 @@ const (
 	CodeBusy Code = "BUSY"
 	// CodeStale: the command was made for a state that has changed since.
 	CodeStale Code = "STALE"
+	// CodeUpgrade: some nodes run a version that does not know the command.
+	CodeUpgrade Code = "UPGRADE"
 )
 
 // Outcome is what became of a command. It is part of the replicated state, so

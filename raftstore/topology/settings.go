@@ -42,6 +42,8 @@ type Setting struct {
 	// Secret values are never shown.
 	Secret bool
 	Help   string
+	// Since is the format that brought the setting; 0 is the oldest.
+	Since Format
 }
 
 const (
@@ -63,16 +65,16 @@ var definitions = []Setting{
 		Help: "a client whose unread replies are more is closed; 0: no limit"},
 	{Name: "client-query-buffer-limit", Kind: KindBytes, Default: "1gb", Min: mib, Max: tib,
 		Help: "a client whose unfinished request is more is closed"},
-	{Name: "down-after", Kind: KindDuration, Default: "3s", Min: int64(500 * time.Millisecond), Max: int64(time.Hour),
+	{Name: "down-after", Since: 3, Kind: KindDuration, Default: "3s", Min: int64(500 * time.Millisecond), Max: int64(time.Hour),
 		Help: "a server that has not answered a node for so long is down in that node's eyes"},
 	{Name: "drain-delay", Kind: KindDuration, Default: "0", Min: 0, Max: int64(time.Minute),
 		Help: "how long a node that shuts down lets clients in after it has turned unready, so that load balancers notice"},
 	{Name: "dump-restore", Kind: KindBool, Default: "no", Help: "whether clients may use DUMP and RESTORE"},
-	{Name: "failover", Kind: KindBool, Default: "yes",
+	{Name: "failover", Since: 3, Kind: KindBool, Default: "yes",
 		Help: "whether a replica is promoted when a majority of the voters finds its master down"},
-	{Name: "failover-interval", Kind: KindDuration, Default: "1m", Min: 0, Max: int64(24 * time.Hour),
+	{Name: "failover-interval", Since: 3, Kind: KindDuration, Default: "1m", Min: 0, Max: int64(24 * time.Hour),
 		Help: "how long after a failover a group gets no further one by itself"},
-	{Name: "failover-max-link-down", Kind: KindDuration, Default: "10s", Min: 0, Max: int64(24 * time.Hour),
+	{Name: "failover-max-link-down", Since: 3, Kind: KindDuration, Default: "10s", Min: 0, Max: int64(24 * time.Hour),
 		Help: "a replica whose link broke so long before its master fell silent is not promoted by itself"},
 	{Name: "flush-commands", Kind: KindBool, Default: "yes", Help: "whether clients may use FLUSHALL and FLUSHDB"},
 	{Name: "hold-deadline", Kind: KindDuration, Default: "2s", Min: int64(10 * time.Millisecond), Max: int64(time.Minute),
@@ -281,6 +283,12 @@ type SettingSet struct {
 }
 
 func (b SettingSet) word() string { return "setting-set" }
+
+// since is that of the setting. One that does not exist is refused by all versions.
+func (b SettingSet) since() Format {
+	d, _ := FindSetting(b.Name)
+	return d.Since
+}
 
 func (b SettingSet) describe(*State) string {
 	if d, _ := FindSetting(b.Name); d.Secret {

@@ -11,8 +11,9 @@ const SlotCount = 1024
 
 // State is the whole replicated state of a cluster, control data only.
 type State struct {
-	// Format is the version of this structure as it is written to snapshots.
-	Format int `json:"format"`
+	// Format is what the cluster goes by, and the version of this structure as it is
+	// written to snapshots.
+	Format Format `json:"format"`
 	// ClusterID names the cluster; it is made once, by the node that bootstraps.
 	ClusterID string `json:"cluster_id"`
 	// Epoch is the Raft index of the entry that made this state.
