@@ -25,6 +25,10 @@ type Config struct {
 	// Health returns what the local prober saw of the redis-servers, by
 	// address. It may be nil, and may miss servers: their state is then unknown.
 	Health func() map[string]ServerHealth
+	// Figures is what this node says of itself, Reports what the nodes have told this
+	// one, by ID, nil when it does not lead. Both must not block and may be nil.
+	Figures func() Figures
+	Reports func() map[string]Figures
 	// Mover is what moves slots, Keyspace looks at the keys of redis-servers. Without
 	// them the commands that need them are refused.
 	Mover    Mover

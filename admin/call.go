@@ -17,7 +17,9 @@ type call struct {
 	// forwarded says that another node passed the command on: it is never
 	// passed on again.
 	forwarded bool
-	reply     []byte
+	// json asks for the answer as JSON.
+	json  bool
+	reply []byte
 	// epoch is the table's epoch after a change; 0 when nothing was changed here.
 	epoch   uint64
 	context any

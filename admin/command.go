@@ -7,7 +7,7 @@ import (
 )
 
 // command is one row of the grammar: everything that the RESP skin and
-// CODIS.HELP know of a command. Either read or change is set.
+// CODIS.HELP know of a command. Either read or change is set, but for CODIS.JSON.
 type command struct {
 	// name is the first word, sub the second one where the command has several forms.
 	name, sub string
@@ -23,8 +23,11 @@ type command struct {
 	// leader says that the leader knows more: it is asked first, and this node's own
 	// state is second best.
 	leader bool
+	// json says that what follows is a command whose answer is wanted as JSON; the
+	// row has neither read nor change.
+	json bool
 	// read answers from this node's own state.
-	read func(o *Ops, c *call, args [][]byte) error
+	read func(o *Ops, c *call, args [][]byte) (answer, error)
 	// change reads the arguments; what it returns runs on the leader.
 	change func(args [][]byte) (change, error)
 }
@@ -32,8 +35,12 @@ type command struct {
 // change is a change whose arguments have been read.
 type change func(ctx context.Context, o *Ops, who Caller) (answer, error)
 
-// answer is what a change has come to; it writes its own reply.
-type answer interface{ reply(c *call) }
+// answer is what a command has come to: its reply, and the same as a value for
+// encoding/json.
+type answer interface {
+	reply(c *call)
+	view() any
+}
 
 // words is how the row is named to people.
 func (row command) words() string {
@@ -62,7 +69,7 @@ func commands() []command {
 		{name: "CODIS.INFO", help: "cluster, leader, epoch, health and warnings, as text", max: 0, read: readInfo},
 		{name: "CODIS.SLOTS", args: "[start end]", help: "rows: start end phase group|nil master|nil target-group|nil, ranges merged", max: 2, read: readSlots},
 		{name: "CODIS.SLOT", args: "key [key ...]", help: "rows: slot group|nil master|nil", min: 1, max: -1, read: readSlot},
-		{name: "CODIS.NODES", help: "one row of names and values for each node; renewed-ms, acked and lease-ms are the leader's, nil without one", max: 0, read: readNodes},
+		{name: "CODIS.NODES", help: "one row of names and values for each node; from renewed-ms on they are the leader's, nil without one", max: 0, read: readNodes},
 		{name: "CODIS.NODE", sub: "REMOVE", args: "id [FORCE]", help: "take a node out for good; FORCE: although the rest would have no majority that answers; it takes a leader", min: 1, max: 2, change: parseNodeRemove},
 		{name: "CODIS.NODE", sub: "TRANSFER", args: "id", help: "hand leadership to a voter", min: 1, max: 1, change: parseNodeTransfer},
 		{name: "CODIS.GROUPS", help: "one row of names and values for each group, servers included", max: 0, read: readGroups},
@@ -98,6 +105,7 @@ func commands() []command {
 		{name: "CODIS.HISTORY", args: "[count]", help: "rows, newest first: epoch milliseconds who what", max: 1, read: readHistory},
 		{name: "CODIS.EXPORT", help: "groups, slots, settings and nodes as JSON, without secrets", max: 0, read: readExport},
 		{name: "CODIS.PEER", help: "cluster-id node-id peer-addr, for a node that joins", max: 0, read: readPeer},
+		{name: "CODIS.JSON", args: "command [word ...]", help: "the answer of a CODIS command as JSON, as the HTTP API gives it", min: 1, max: -1, json: true},
 		{name: "CODIS.HELP", help: "this text", max: 0, read: readHelp},
 	}
 }

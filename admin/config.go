@@ -14,11 +14,14 @@ const hiddenSecret = "(hidden)"
 // ConfigValue is a setting and its value; a secret's value is never given.
 type ConfigValue struct{ Name, Value string }
 
+// ConfigValues are settings, by name.
+type ConfigValues []ConfigValue
+
 // ConfigGet lists the settings whose names match a glob pattern, by name.
-func (o *Ops) ConfigGet(ctx context.Context, pattern string) ([]ConfigValue, error) {
+func (o *Ops) ConfigGet(ctx context.Context, pattern string) (ConfigValues, error) {
 	pattern = strings.ToLower(pattern)
 	settings := o.cfg.Store.State().Settings
-	var list []ConfigValue
+	var list ConfigValues
 	for _, d := range topology.Definitions() {
 		match, err := path.Match(pattern, d.Name)
 		if err != nil {

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -42,14 +41,4 @@ func serverError(err error, tried string) error {
 }
 
 // replyText returns the error reply for err, code word first.
-func replyText(err error) string {
-	var refusal *topology.Error
-	switch {
-	case errors.As(err, &refusal):
-		return refusal.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, ErrNoLeader):
-		return refuse(CodeUnknown, "the change may still happen, look at CODIS.HISTORY before trying again", "%v", err).Error()
-	default:
-		return "ERR " + err.Error()
-	}
-}
+func replyText(err error) string { return refusalOf(err).Error() }

@@ -53,8 +53,11 @@ type ExportNode struct {
 	Voter    bool   `json:"voter"`
 }
 
+// Exported is the text of an Export.
+type Exported []byte
+
 // Export returns the cluster's table as indented JSON.
-func (o *Ops) Export(ctx context.Context) ([]byte, error) {
+func (o *Ops) Export(ctx context.Context) (Exported, error) {
 	text, err := json.MarshalIndent(exportOf(o.cfg.Store.State()), "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)

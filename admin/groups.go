@@ -29,8 +29,11 @@ type Server struct {
 	Health *ServerHealth
 }
 
+// GroupList is all groups, by ID.
+type GroupList []Group
+
 // Groups lists all groups by ID.
-func (o *Ops) Groups(ctx context.Context) ([]Group, error) {
+func (o *Ops) Groups(ctx context.Context) (GroupList, error) {
 	return groupsOf(o.cfg.Store.State(), o.health()), nil
 }
 

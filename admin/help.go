@@ -42,11 +42,14 @@ func (o *Ops) Help() []string {
 	return lines
 }
 
-func readHelp(o *Ops, c *call, _ [][]byte) error {
-	lines := o.Help()
+// helpText is the lines of CODIS.HELP.
+type helpText []string
+
+func readHelp(o *Ops, c *call, _ [][]byte) (answer, error) { return helpText(o.Help()), nil }
+
+func (lines helpText) reply(c *call) {
 	c.WriteArray(len(lines))
 	for _, line := range lines {
 		c.WriteBulkString(line)
 	}
-	return nil
 }

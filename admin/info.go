@@ -17,13 +17,20 @@ type Info struct {
 	// Node is the local node as the table has it; zero but for its ID while it joins.
 	Node   topology.Node
 	Status Status
-	// Assigned is how many of the slots a group serves.
-	Assigned int
-	Groups   []Group
+	// LeaderHTTP is the leader's HTTP address, empty when there is no leader.
+	LeaderHTTP string
+	// Nodes is how many there are, Assigned how many of the slots a group serves, and
+	// Moving how many are on their way.
+	Nodes, Assigned, Moving int
+	Groups                  []Group
 	// Jobs are the unfinished ones, the oldest first.
 	Jobs []Job
 	// OnQuorumLoss is what this node does without a lease.
 	OnQuorumLoss string
+	// Totals is nil unless it was asked for: the leader has to be asked.
+	Totals *Totals
+	// At is the time of the look.
+	At time.Time
 }
 
 // Info tells how the cluster is.
@@ -33,6 +40,7 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 	if !ok {
 		node.ID = status.ID
 	}
+	now := time.Now()
 	info := Info{
 		ClusterID: state.ClusterID,
 		Epoch:     state.Epoch,
@@ -40,9 +48,12 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 		Status:    status,
 		Groups:    groupsOf(state, health),
 		Warnings: Warnings(Observation{
-			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, time.Now()),
+			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, now),
 		}),
 		OnQuorumLoss: state.Settings.Text("on-quorum-loss"),
+		LeaderHTTP:   state.Nodes[status.LeaderID].HTTPAddr,
+		Nodes:        len(state.Nodes),
+		At:           now,
 	}
 	for _, id := range sortedKeys(state.Jobs) {
 		if j := state.Jobs[id]; !j.State.Finished() {
@@ -52,6 +63,11 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 	info.Health = Health(info.Warnings)
 	for _, n := range slotsPerGroup(state) {
 		info.Assigned += n
+	}
+	for _, slot := range state.Slots {
+		if slot.Target != 0 {
+			info.Moving++
+		}
 	}
 	return info, nil
 }

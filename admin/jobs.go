@@ -15,11 +15,14 @@ type Job struct {
 	Live bool
 }
 
+// JobList is jobs, newest first.
+type JobList []Job
+
 // Jobs lists the unfinished jobs and the last finished ones, the newest first. The
 // progress is the mover's own on the node that moves, else what it reported last.
-func (o *Ops) Jobs(ctx context.Context) ([]Job, error) {
+func (o *Ops) Jobs(ctx context.Context) (JobList, error) {
 	state := o.cfg.Store.State()
-	list := make([]Job, 0, len(state.Jobs))
+	list := make(JobList, 0, len(state.Jobs))
 	for _, id := range slices.Backward(sortedKeys(state.Jobs)) {
 		list = append(list, o.live(state.Jobs[id]))
 	}

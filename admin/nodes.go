@@ -17,6 +17,10 @@ type Node struct {
 	Self bool
 	// Lease is what the leader knows of the node, nil when it was not to be had.
 	Lease *NodeLease
+	// Up says that the lease was renewed in time; it means nothing without Lease.
+	Up bool
+	// Figures is what the node said of itself, nil when that is not known here.
+	*Figures
 }
 
 // NodesQuery says how to look.
@@ -26,16 +30,18 @@ type NodesQuery struct {
 	Local bool
 }
 
+// NodeList is all nodes, by ID.
+type NodeList []Node
+
 // Nodes lists all nodes by ID. What only the leader knows it is asked for.
-func (o *Ops) Nodes(ctx context.Context, q NodesQuery) ([]Node, error) {
+func (o *Ops) Nodes(ctx context.Context, q NodesQuery) (NodeList, error) {
 	state, status := o.cfg.Store.State(), o.cfg.Store.Status()
-	leases := o.leases(ctx, status, q)
-	list := make([]Node, 0, len(state.Nodes))
+	nodes := o.known(ctx, status, q)
+	limit := state.Settings.Duration("lease")
+	list := make(NodeList, 0, len(state.Nodes))
 	for _, id := range sortedKeys(state.Nodes) {
-		n := Node{Node: state.Nodes[id], Role: "nonvoter", Self: id == status.ID}
-		if lease, known := leases[id]; known {
-			n.Lease = &lease
-		}
+		n := Node{Node: state.Nodes[id], Role: "nonvoter", Self: id == status.ID, Lease: nodes[id].lease, Figures: nodes[id].figures}
+		n.Up = n.Lease != nil && n.Lease.Age <= limit
 		switch {
 		case id == status.LeaderID:
 			n.Role = "leader"

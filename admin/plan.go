@@ -37,6 +37,15 @@ func (p Plan) Ready() bool {
 	return true
 }
 
+// slots is how many slots the plan moves.
+func (p Plan) slots() int {
+	n := 0
+	for _, m := range p.Moves {
+		n += m.Len()
+	}
+	return n
+}
+
 // JobID is the answer of a command that makes a job; 0 when there is nothing to do.
 type JobID uint64
 

@@ -35,9 +35,14 @@ func newMux(o *Ops, rows []command) *redcon.ServeMux {
 // asks, for the history. A change is passed on to the leader, once, when this
 // node is not it. It blocks until the reply is there or ctx ends.
 func (o *Ops) ServeRESP(ctx context.Context, caller string, args [][]byte) []byte {
-	c := &call{ctx: ctx, caller: newCaller(caller + " via " + o.cfg.Store.Status().ID)}
+	c := &call{ctx: ctx, caller: o.callerVia(caller)}
 	o.serve(c, args)
 	return c.reply
+}
+
+// callerVia names who asks this node.
+func (o *Ops) callerVia(caller string) Caller {
+	return newCaller(caller + " via " + o.cfg.Store.Status().ID)
 }
 
 // ServeForwarded runs a command that another node passed on to this one, the
@@ -67,17 +72,12 @@ func (o *Ops) serve(c *call, args [][]byte) {
 func (o *Ops) handle(conn redcon.Conn, cmd redcon.Command) {
 	c := conn.(*call) // serve is the mux's only caller
 	if err := o.run(c, cmd.Args); err != nil {
-		c.reply = nil
-		c.WriteError(replyText(err))
+		c.fail(err)
 	}
 }
 
 func (o *Ops) run(c *call, args [][]byte) error {
-	row, err := find(o.rows, args)
-	if err != nil {
-		return err
-	}
-	rest, err := row.rest(args)
+	row, rest, err := o.grasp(c, args)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,11 @@ func (o *Ops) run(c *call, args [][]byte) error {
 		if row.leader && !c.forwarded && o.askLeader(c, args) {
 			return nil
 		}
-		return row.read(o, c, rest)
+		found, err := row.read(o, c, rest)
+		if err != nil {
+			return err
+		}
+		return c.give(found)
 	}
 	// Mistakes in the words are answered here; only what can work goes to the leader.
 	do, err := row.change(rest)
@@ -109,6 +113,24 @@ func (o *Ops) run(c *call, args [][]byte) error {
 	}
 }
 
+// grasp finds the row of a command and the words that are its arguments. After
+// CODIS.JSON these are the row and the words of the command that follows.
+func (o *Ops) grasp(c *call, args [][]byte) (*command, [][]byte, error) {
+	row, err := find(o.rows, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	rest, err := row.rest(args)
+	if err != nil || !row.json {
+		return row, rest, err
+	}
+	if c.json {
+		return nil, nil, badArg("%s stands before itself", jsonName)
+	}
+	c.json = true
+	return o.grasp(c, rest)
+}
+
 // lead makes the change here, on the leader. A dry run changes nothing.
 func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) error {
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
@@ -122,8 +144,7 @@ func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) erro
 	if _, isPlan := done.(Plan); !isPlan {
 		o.log.Info("changed", "command", words, "caller", string(c.caller), "epoch", c.epoch)
 	}
-	done.reply(c)
-	return nil
+	return c.give(done)
 }
 
 // leaderLook bounds the question to the leader for what this node can answer too,
@@ -144,7 +165,7 @@ func (o *Ops) askLeader(c *call, args [][]byte) bool {
 		return false
 	}
 	_, reply, err := unwrap(raw)
-	if err != nil || resp.IsError(reply) {
+	if err != nil || resp.IsError(reply) || c.json && refusalIn(reply) != nil {
 		return false
 	}
 	c.WriteRaw(reply)
@@ -171,6 +192,11 @@ func (o *Ops) forward(c *call, timeout time.Duration, args [][]byte) error {
 	if err := o.cfg.Store.WaitEpoch(ctx, epoch); err != nil {
 		// The change is made all the same, only this node's table is behind.
 		o.log.Warn("the table is behind a change that was forwarded", "epoch", epoch, "error", err)
+	}
+	if c.json {
+		if err := refusalIn(reply); err != nil {
+			return err
+		}
 	}
 	c.WriteRaw(reply)
 	return nil

@@ -8,14 +8,15 @@ import (
 	"codis/raftstore/topology"
 )
 
-func readInfo(o *Ops, c *call, _ [][]byte) error {
+func readInfo(o *Ops, c *call, _ [][]byte) (answer, error) {
 	info, err := o.Info(c.ctx)
-	if err != nil {
-		return err
+	if err == nil && c.json {
+		info.Totals = o.totals(c.ctx, NodesQuery{Local: c.forwarded})
 	}
-	c.WriteBulkString(info.Text())
-	return nil
+	return info, err
 }
+
+func (i Info) reply(c *call) { c.WriteBulkString(i.Text()) }
 
 // Text writes the info in the form of Redis's INFO: sections, and lines of name
 // and value. Lists have one numbered line for each member. The router appends it

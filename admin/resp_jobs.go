@@ -13,53 +13,40 @@ import (
 // maxWait bounds CODIS.JOB WAIT.
 const maxWait = 24 * time.Hour
 
-func readJobs(o *Ops, c *call, _ [][]byte) error {
-	jobs, err := o.Jobs(c.ctx)
-	if err != nil {
-		return err
-	}
+func readJobs(o *Ops, c *call, _ [][]byte) (answer, error) { return o.Jobs(c.ctx) }
+
+func (jobs JobList) reply(c *call) {
 	c.WriteArray(len(jobs))
 	for _, j := range jobs {
-		writeJob(c, j)
+		j.reply(c)
 	}
-	return nil
 }
 
-func readJob(o *Ops, c *call, args [][]byte) error {
+func readJob(o *Ops, c *call, args [][]byte) (answer, error) {
 	if len(args) == 2 {
-		return badArg("unexpected %s, only PAUSE, RESUME, CANCEL or WAIT may follow", quote(args[1]))
+		return nil, badArg("unexpected %s, only PAUSE, RESUME, CANCEL or WAIT may follow", quote(args[1]))
 	}
 	id, err := parseJob(args[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j, err := o.Job(c.ctx, id)
-	if err != nil {
-		return err
-	}
-	writeJob(c, j)
-	return nil
+	return o.Job(c.ctx, id)
 }
 
-func readJobWait(o *Ops, c *call, args [][]byte) error {
+func readJobWait(o *Ops, c *call, args [][]byte) (answer, error) {
 	id, err := parseJob(args[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seconds, err := strconv.ParseFloat(string(args[1]), 64)
 	if err != nil || !(seconds >= 0 && seconds <= maxWait.Seconds()) {
-		return badArg("%s is not a number of seconds up to %.0f", quote(args[1]), maxWait.Seconds())
+		return nil, badArg("%s is not a number of seconds up to %.0f", quote(args[1]), maxWait.Seconds())
 	}
-	j, err := o.JobWait(c.ctx, JobWait{ID: id, AtMost: time.Duration(seconds * float64(time.Second))})
-	if err != nil {
-		return err
-	}
-	writeJob(c, j)
-	return nil
+	return o.JobWait(c.ctx, JobWait{ID: id, AtMost: time.Duration(seconds * float64(time.Second))})
 }
 
-// writeJob writes names and values; what is not known is nil.
-func writeJob(c *call, j Job) {
+// reply answers names and values; what is not known is nil.
+func (j Job) reply(c *call) {
 	c.WriteArray(2 * 19)
 	c.WriteBulkString("id")
 	c.WriteUint64(j.ID)
@@ -124,12 +111,8 @@ func (id JobID) reply(c *call) {
 
 // reply answers names and values.
 func (p Plan) reply(c *call) {
-	slots := 0
-	for _, m := range p.Moves {
-		slots += m.Len()
-	}
 	c.WriteArray(2 * 5)
-	writeNumber(c, "slots", int64(slots))
+	writeNumber(c, "slots", int64(p.slots()))
 	c.WriteBulkString("ready")
 	writeBool(c, p.Ready())
 	c.WriteBulkString("moves")
@@ -161,15 +144,10 @@ func (p Plan) reply(c *call) {
 	}
 }
 
-func readFsck(o *Ops, c *call, _ [][]byte) error {
+func readFsck(o *Ops, c *call, _ [][]byte) (answer, error) {
 	ctx, cancel := scanContext(o, c)
 	defer cancel()
-	report, err := o.Fsck(ctx)
-	if err != nil {
-		return err
-	}
-	report.reply(c)
-	return nil
+	return o.Fsck(ctx)
 }
 
 // reply answers one row for each finding.

@@ -6,25 +6,26 @@ import (
 	"codis/raftstore/topology"
 )
 
-// The functions of this file write the replies of commands that change nothing.
+// The functions of this file read the words of commands that change nothing, and
+// write their replies.
 
-func readSlots(o *Ops, c *call, args [][]byte) error {
+func readSlots(o *Ops, c *call, args [][]byte) (answer, error) {
 	span := allSlots
 	switch len(args) {
 	case 1:
-		return arity("codis.slots")
+		return nil, arity("codis.slots")
 	case 2:
 		var err error
 		if span, err = parseSlots(args[0], args[1]); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	rows, err := o.Slots(c.ctx, span)
-	if err != nil {
-		return err
-	}
-	c.WriteArray(len(rows))
-	for _, row := range rows {
+	return o.Slots(c.ctx, span)
+}
+
+func (t SlotTable) reply(c *call) {
+	c.WriteArray(len(t.Rows))
+	for _, row := range t.Rows {
 		c.WriteArray(6)
 		c.WriteInt(row.Start)
 		c.WriteInt(row.End)
@@ -33,14 +34,11 @@ func readSlots(o *Ops, c *call, args [][]byte) error {
 		writeText(c, row.Master)
 		writeGroup(c, row.Target)
 	}
-	return nil
 }
 
-func readSlot(o *Ops, c *call, args [][]byte) error {
-	rows, err := o.Slot(c.ctx, args)
-	if err != nil {
-		return err
-	}
+func readSlot(o *Ops, c *call, args [][]byte) (answer, error) { return o.Slot(c.ctx, args) }
+
+func (rows KeySlots) reply(c *call) {
 	c.WriteArray(len(rows))
 	for _, row := range rows {
 		c.WriteArray(3)
@@ -48,17 +46,16 @@ func readSlot(o *Ops, c *call, args [][]byte) error {
 		writeGroup(c, row.Group)
 		writeText(c, row.Master)
 	}
-	return nil
 }
 
-func readNodes(o *Ops, c *call, _ [][]byte) error {
-	nodes, err := o.Nodes(c.ctx, NodesQuery{Local: c.forwarded})
-	if err != nil {
-		return err
-	}
+func readNodes(o *Ops, c *call, _ [][]byte) (answer, error) {
+	return o.Nodes(c.ctx, NodesQuery{Local: c.forwarded})
+}
+
+func (nodes NodeList) reply(c *call) {
 	c.WriteArray(len(nodes))
 	for _, n := range nodes {
-		c.WriteArray(2 * 12)
+		c.WriteArray(2 * (13 + len(figureFields)))
 		writeField(c, "id", n.ID)
 		writeField(c, "role", n.Role)
 		writeField(c, "addr", n.Addr)
@@ -71,15 +68,13 @@ func readNodes(o *Ops, c *call, _ [][]byte) error {
 		c.WriteBulkString("self")
 		writeBool(c, n.Self)
 		writeLease(c, n.Lease)
+		n.Figures.write(c)
 	}
-	return nil
 }
 
-func readGroups(o *Ops, c *call, _ [][]byte) error {
-	groups, err := o.Groups(c.ctx)
-	if err != nil {
-		return err
-	}
+func readGroups(o *Ops, c *call, _ [][]byte) (answer, error) { return o.Groups(c.ctx) }
+
+func (groups GroupList) reply(c *call) {
 	c.WriteArray(len(groups))
 	for _, g := range groups {
 		c.WriteArray(2 * 7)
@@ -99,7 +94,6 @@ func readGroups(o *Ops, c *call, _ [][]byte) error {
 			writeServer(c, s)
 		}
 	}
-	return nil
 }
 
 // writeServer writes one server of CODIS.GROUPS; what the prober has not seen is nil.
@@ -135,36 +129,34 @@ func writeServer(c *call, s Server) {
 	}
 }
 
-func readConfig(o *Ops, c *call, args [][]byte) error {
-	values, err := o.ConfigGet(c.ctx, string(args[0]))
-	if err != nil {
-		return err
-	}
+func readConfig(o *Ops, c *call, args [][]byte) (answer, error) {
+	return o.ConfigGet(c.ctx, string(args[0]))
+}
+
+func (values ConfigValues) reply(c *call) {
 	c.WriteArray(2 * len(values))
 	for _, v := range values {
 		writeField(c, v.Name, v.Value)
 	}
-	return nil
 }
 
-func readHistory(o *Ops, c *call, args [][]byte) error {
+func readHistory(o *Ops, c *call, args [][]byte) (answer, error) {
 	count := defaultHistory
 	if len(args) == 1 {
 		n, err := strconv.Atoi(string(args[0]))
 		if err != nil || n < 1 {
-			return badArg("count %s is not a number above 0", quote(args[0]))
+			return nil, badArg("count %s is not a number above 0", quote(args[0]))
 		}
 		count = n
 	}
-	changes, err := o.History(c.ctx, count)
-	if err != nil {
-		return err
-	}
+	return o.History(c.ctx, count)
+}
+
+func (changes Changes) reply(c *call) {
 	c.WriteArray(len(changes))
 	for _, change := range changes {
 		writeChange(c, change)
 	}
-	return nil
 }
 
 func writeChange(c *call, change topology.Change) {
@@ -175,25 +167,17 @@ func writeChange(c *call, change topology.Change) {
 	c.WriteBulkString(change.What)
 }
 
-func readExport(o *Ops, c *call, _ [][]byte) error {
-	text, err := o.Export(c.ctx)
-	if err != nil {
-		return err
-	}
-	c.WriteBulk(text)
-	return nil
-}
+func readExport(o *Ops, c *call, _ [][]byte) (answer, error) { return o.Export(c.ctx) }
 
-func readPeer(o *Ops, c *call, _ [][]byte) error {
-	p, err := o.Peer(c.ctx)
-	if err != nil {
-		return err
-	}
+func (text Exported) reply(c *call) { c.WriteBulk(text) }
+
+func readPeer(o *Ops, c *call, _ [][]byte) (answer, error) { return o.Peer(c.ctx) }
+
+func (p Peer) reply(c *call) {
 	c.WriteArray(3)
 	c.WriteBulkString(p.ClusterID)
 	c.WriteBulkString(p.NodeID)
 	c.WriteBulkString(p.PeerAddr)
-	return nil
 }
 
 // writeField writes a name and its text.

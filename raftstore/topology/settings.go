@@ -169,6 +169,17 @@ func (d Setting) check(value string) error {
 	return nil
 }
 
+// Bounds returns the least and the largest value as they are written; both are empty
+// where the setting is no number.
+func (d Setting) Bounds() (low, high string) {
+	switch d.Kind {
+	case KindInt, KindBytes, KindDuration:
+		return d.format(d.Min), d.format(d.Max)
+	default:
+		return "", ""
+	}
+}
+
 func (d Setting) checkText(value string) error {
 	if len(value) > maxSecretLength {
 		return fmt.Errorf("the text has more than %d bytes", maxSecretLength)
