@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	urfave "github.com/urfave/cli/v2"
 
 	"codis/admin"
@@ -173,6 +172,7 @@ type Node struct {
 	prober  *failover.Prober
 	mover   *migrate.Controller
 	serving atomic.Pointer[router.Router] // set once router runs
+	api     lateHandler
 	closing sync.Once
 	closed  error
 	stops   []stopStep
@@ -233,18 +233,6 @@ func (n *Node) Close(ctx context.Context) error {
 	return n.closed
 }
 
-// startHTTP serves health and metrics; it is the first to start and the last to
-// stop, so that the node can be watched while it does.
-func (n *Node) startHTTP(_ context.Context, p *config.Ports) error {
-	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	server := admin.StartHTTP(p.HTTP, admin.NewHTTP(admin.HTTPConfig{
-		Gatherer: n.metrics, Ready: n.ready, Pprof: n.Config.Pprof,
-	}), n.log)
-	p.HTTP = nil // it is the server's now
-	n.onStop("the HTTP listener", server.Close)
-	return nil
-}
-
 // ready says whether the node has the table and serves, and if not, why.
 func (n *Node) ready() (bool, string) {
 	r := n.serving.Load()
@@ -261,7 +249,7 @@ func (n *Node) startStore(ctx context.Context, p *config.Ports) error {
 	c.PeerAddr, c.PeerAdvertise = n.Config.PeerAddr, n.Config.AdvertisePeerAddr
 	c.ClientAdvertise, c.HTTPAdvertise = n.Config.AdvertiseAddr, n.Config.AdvertiseHTTPAddr
 	c.Secret, c.ClientPassword, c.Join = n.Config.Secret, n.Config.Password, n.Config.Join
-	c.Logger = n.log
+	c.Logger, c.Report = n.log, n.report
 	p.Peer.Close() // raftstore listens from here on
 	store, err := raftstore.Open(ctx, c)
 	if err != nil {
@@ -307,6 +295,7 @@ func (n *Node) startMover(context.Context, *config.Ports) error {
 func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	a := admin.DefaultConfig()
 	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{}, n.healthForAdmin
+	a.Figures, a.Reports = n.figures, n.reports
 	a.Mover, a.Keyspace, a.Ack = moverForAdmin{n.mover}, keysForAdmin{}, n.store.Acked
 	a.PeerSecret, a.Logger = n.Config.Secret != "", n.log
 	ops, err := admin.New(a)
@@ -314,6 +303,9 @@ func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 		return err
 	}
 	n.store.SetAdminHandler(ops.ServeForwarded)
+	if err := n.startAPI(ops); err != nil {
+		return err
+	}
 	host, _, err := net.SplitHostPort(n.Config.AdvertiseAddr)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,11 +19,14 @@ type HTTPConfig struct {
 	// Ready says whether the node has the table and serves; if not, why. It is
 	// called by any goroutine and must not block.
 	Ready func() (ready bool, reason string)
+	// API answers below /api/, and Page everything that nothing else answers; nil for
+	// none. Both have methods and limits of their own.
+	API, Page http.Handler
 	// Pprof opens /debug/pprof.
 	Pprof bool
 }
 
-// Limits of the HTTP listener. Nothing that it takes has a body.
+// Limits of what is not the API's. Nothing of it has a body.
 const (
 	maxHTTPBody     = 64 << 10
 	maxScrapes      = 4
@@ -31,11 +35,19 @@ const (
 	pointerTemplate = "codis: see /healthz, /readyz and /metrics\n"
 )
 
-// NewHTTP returns the handler of the HTTP port: /healthz, /readyz, /metrics and,
-// when asked for, /debug/pprof. It takes GET and HEAD only.
+// NewHTTP returns the handler of the HTTP port: /healthz, /readyz, /metrics, the API,
+// the page and, when asked for, /debug/pprof. It takes GET and HEAD only, but for the
+// API.
 func NewHTTP(cfg HTTPConfig) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", text(http.StatusOK, pointerTemplate))
+	if cfg.Page != nil {
+		mux.Handle("/", cfg.Page)
+	} else {
+		mux.HandleFunc("/{$}", text(http.StatusOK, pointerTemplate))
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			text(http.StatusNotFound, fmt.Sprintf("not found: %q\n", r.URL.Path))(w, r)
+		})
+	}
 	mux.HandleFunc("/healthz", text(http.StatusOK, "ok\n"))
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		if ready, reason := cfg.Ready(); !ready {
@@ -55,10 +67,21 @@ func NewHTTP(cfg HTTPConfig) http.Handler {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		text(http.StatusNotFound, fmt.Sprintf("not found: %q\n", r.URL.Path))(w, r)
+	return apiOr(cfg.API, readOnly(mux))
+}
+
+// apiOr leads what is below /api/ to the API, if there is one.
+func apiOr(api, rest http.Handler) http.Handler {
+	if api == nil {
+		return rest
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
 	})
-	return readOnly(mux)
 }
 
 // readOnly refuses what could change something, and bounds what is read.
