@@ -121,7 +121,7 @@ func serve(ctx context.Context, cfg config.Config, c *urfave.Context) error {
 		err = node.store.Err()
 	}
 	log.Info("stopping")
-	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	closing, cancel := context.WithTimeout(context.Background(), closeTimeout+node.drainDelay())
 	defer cancel()
 	err = errors.Join(err, node.Close(closing))
 	log.Info("stopped")
@@ -215,6 +215,9 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 	}
 	return n, nil
 }
+
+// drainDelay is how long load balancers are given to notice the end of the node.
+func (n *Node) drainDelay() time.Duration { return n.store.State().Settings.Duration("drain-delay") }
 
 // Close ends the node: it stops being ready, hands leadership over, lets what is
 // in flight end, and closes. It returns when all of it has ended; the second call

@@ -67,7 +67,7 @@ var definitions = []Setting{
 		Help: "a client whose unfinished request is more is closed"},
 	{Name: "down-after", Since: 3, Kind: KindDuration, Default: "3s", Min: int64(500 * time.Millisecond), Max: int64(time.Hour),
 		Help: "a server that has not answered a node for so long is down in that node's eyes"},
-	{Name: "drain-delay", Kind: KindDuration, Default: "0", Min: 0, Max: int64(time.Minute),
+	{Name: "drain-delay", Since: 3, Kind: KindDuration, Default: "0", Min: 0, Max: int64(time.Minute),
 		Help: "how long a node that shuts down lets clients in after it has turned unready, so that load balancers notice"},
 	{Name: "dump-restore", Kind: KindBool, Default: "no", Help: "whether clients may use DUMP and RESTORE"},
 	{Name: "failover", Since: 3, Kind: KindBool, Default: "yes",
