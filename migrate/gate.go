@@ -11,10 +11,10 @@ import (
 const plainKeys = 32
 
 // gateStage asks for the values, about migrate-batch-bytes at a time.
-func (m *mover) gateStage(ctx context.Context, l *link, in <-chan []fence.Key, out chan<- values) error {
+func (m *mover) gateStage(ctx context.Context, l *link, in <-chan names, out [lanes]chan values) error {
 	g := gate{mover: m, link: l, batch: fence.NewBatch(m.task.epoch)}
-	for keys := range in {
-		for len(keys) > 0 {
+	for work := range in {
+		for keys := work.keys; len(keys) > 0; {
 			if err := m.brake(ctx); err != nil {
 				return err
 			}
@@ -27,7 +27,7 @@ func (m *mover) gateStage(ctx context.Context, l *link, in <-chan []fence.Key, o
 			if len(v.items) == 0 {
 				continue
 			}
-			if err := send(ctx, out, v); err != nil {
+			if err := send(ctx, out[work.lane], v); err != nil {
 				return err
 			}
 		}

@@ -59,23 +59,17 @@ type mover struct {
 	slots [topology.SlotCount]bool
 	list  []int
 
-	scan, unlink *link    // to the old group's master
-	gates        [2]*link // too: it works on one flight while the other is on its way
-	restore      *link    // to the new one's
+	scan, unlink *link        // to the old group's master
+	gates        [2]*link     // too: it works on one flight while the other is on its way
+	restores     [lanes]*link // to the new one's
 	pings        [2]*link
 	idle         [2]time.Duration
 	brakes       [2]brake
 
 	persistent bool // no key of the database has an expiry
 
-	met    int64 // keys of the slots that the pass has met
-	failed failure
-}
-
-// failure is what the new group refused.
-type failure struct {
-	count int64
-	text  string // the first one's reason
+	met     int64 // keys of the slots that the pass has met
+	refused *refused
 }
 
 func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover, err error) {
@@ -88,16 +82,20 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 			m.close()
 		}
 	}()
-	for _, open := range []struct {
-		to    **link
-		group int
-	}{{&m.scan, t.from}, {&m.gates[0], t.from}, {&m.gates[1], t.from}, {&m.unlink, t.from}, {&m.restore, t.to}, {&m.pings[0], t.from}, {&m.pings[1], t.to}} {
-		if *open.to, err = r.c.openMaster(ctx, s, open.group); err != nil {
-			return nil, err
-		}
+	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlink, &m.pings[0]}
+	target := []**link{&m.pings[1]}
+	for i := range m.restores {
+		target = append(target, &m.restores[i])
 	}
-	if err := m.same(m.scan.facts, m.gates[0].facts, m.gates[1].facts, m.unlink.facts, m.pings[0].facts); err != nil {
-		return nil, err
+	for group, links := range map[int][]**link{t.from: source, t.to: target} {
+		for _, l := range links {
+			if *l, err = r.c.openMaster(ctx, s, group); err != nil {
+				return nil, err
+			}
+			if err := m.same((*links[0]).facts, (*l).facts); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for i := range m.pings {
 		if m.idle[i], err = idle(ctx, m.pings[i]); err != nil {
@@ -117,8 +115,13 @@ func (m *mover) same(facts ...serverFacts) error {
 	return nil
 }
 
+// links are the connections that work in a database.
+func (m *mover) links() []*link {
+	return append([]*link{m.scan, m.gates[0], m.gates[1], m.unlink}, m.restores[:]...)
+}
+
 func (m *mover) close() {
-	for _, l := range []*link{m.scan, m.gates[0], m.gates[1], m.unlink, m.restore, m.pings[0], m.pings[1]} {
+	for _, l := range append(m.links(), m.pings[:]...) {
 		if l != nil {
 			l.close()
 		}
@@ -157,7 +160,7 @@ func (m *mover) passes(ctx context.Context) error {
 		if err := m.checkMoved(ctx, first); err != nil {
 			return err
 		}
-		m.met, m.failed = 0, failure{}
+		m.met, m.refused = 0, &refused{}
 		for _, db := range slices.Sorted(maps.Keys(first.keys)) {
 			// Nobody writes the slots' keys here any more: none gets an expiry.
 			m.persistent = !first.volatile[db]
@@ -172,8 +175,8 @@ func (m *mover) passes(ctx context.Context) error {
 		if err := m.same(m.scan.facts, first, last); err != nil {
 			return err
 		}
-		if m.failed.count > 0 {
-			return fmt.Errorf("group %d refuses %d keys: %s", m.task.to, m.failed.count, m.failed.text)
+		if n := m.refused.count; n > 0 {
+			return fmt.Errorf("group %d refuses %d keys: %s", m.task.to, n, m.refused.text)
 		}
 		m.say("")
 		if m.met == 0 {
@@ -191,19 +194,19 @@ func (m *mover) say(reason string) { m.tally.say(m.task.taskKey, reason) }
 func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 	dbs := slices.Sorted(maps.Keys(source.keys))
 	for _, db := range dbs {
-		m.restore.request("SELECT", strconv.Itoa(db))
-		m.restore.out = fence.AppendCountMoved(m.restore.out, m.task.epoch, m.list)
+		m.restores[0].request("SELECT", strconv.Itoa(db))
+		m.restores[0].out = fence.AppendCountMoved(m.restores[0].out, m.task.epoch, m.list)
 	}
-	frames, err := m.restore.do(ctx, 2*len(dbs))
+	frames, err := m.restores[0].do(ctx, 2*len(dbs))
 	if err != nil {
 		return err
 	}
 	for i, db := range dbs {
-		if err := m.restore.status(frames[2*i]); err != nil {
+		if err := m.restores[0].status(frames[2*i]); err != nil {
 			return fmt.Errorf("select database %d: %w", db, err)
 		}
 		if want := ":" + strconv.Itoa(len(m.list)) + "\r\n"; string(frames[2*i+1]) != want && string(frames[2*i+1]) != ":0\r\n" {
-			return m.restore.wrap(errLost)
+			return m.restores[0].wrap(errLost)
 		}
 	}
 	return nil
@@ -211,13 +214,7 @@ func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 
 // settle makes sure that the old group's replicas have deleted what its master
 // has: one that is promoted later must not hold keys of slots that are elsewhere.
-func (m *mover) settle(ctx context.Context) error {
-	m.unlink.out = fence.AppendWaitWrite(m.unlink.out, m.task.epoch)
-	if _, err := m.unlink.do(ctx, 1); err != nil {
-		return err
-	}
-	return m.replicas(ctx, m.unlink)
-}
+func (m *mover) settle(ctx context.Context) error { return m.replicas(ctx, m.unlink) }
 
 const (
 	// waitRound is how long one WAIT of the mover takes at most, waitRounds how
@@ -226,19 +223,21 @@ const (
 	waitRounds = 20
 )
 
-// replicas waits until the replicas of a link's group have what it has written.
-// While they have not, the reason is shown and nothing goes on behind it.
+// replicas waits until the replicas of a link's group have what its master has
+// written, whoever asked for it: there is a write of its own before each WAIT. While they have not, the reason is shown and nothing goes on behind it.
 func (m *mover) replicas(ctx context.Context, l *link) error {
 	for round := 0; ; round++ {
 		n := need(m.run.c.store.State(), l.group, l.facts)
-		if l.wait(n, waitRound) == 0 {
+		if n <= 0 {
 			return nil
 		}
-		frames, err := l.do(ctx, 1)
+		l.out = fence.AppendWaitWrite(l.out, m.task.epoch)
+		l.wait(n, waitRound)
+		frames, err := l.do(ctx, 2)
 		if err != nil {
 			return err
 		}
-		err = l.waited(frames[0], n)
+		err = l.waited(frames[1], n)
 		if err == nil || !errors.Is(err, errReplicas) {
 			if round > 0 {
 				m.say("")
