@@ -75,6 +75,7 @@ type access struct {
 	epoch    uint64
 	from, to *server
 	step     accessStep
+	began    int64 // in the loop's time
 	waiters  []*session
 }
 
@@ -126,7 +127,7 @@ func (l *loop) reach(s *session, m *move, slot int, key []byte) {
 			}
 		}
 	} else {
-		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master]}
+		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master], began: l.now}
 		l.keyAccess[at] = a
 		l.accesses[slot]++
 		l.stats.accesses++
@@ -237,6 +238,7 @@ func (l *loop) endAccess(a *access, err error) {
 		delete(l.keyAccess, a.accessKey)
 	}
 	l.accesses[a.slot]--
+	l.stats.reaches.observe(l.now - a.began)
 	for _, s := range a.waiters {
 		if s.closed {
 			continue

@@ -298,11 +298,11 @@ func TestM5ValueThatTheTargetWouldNotRead(t *testing.T) {
 	w := dialWire(t, m.r)
 	w.wantReply("+OK\r\n", "SET", keys[1], "x")
 	var before int64
-	_ = m.r.eachLoop(context.Background(), func(l *loop) { before += int64(l.stats.lost) })
+	_ = m.r.eachLoop(context.Background(), func(l *loop) { before += int64(l.lostRequests()) })
 	if got := w.do("LLEN", keys[0]); !strings.Contains(got, "too large") {
 		t.Errorf("got %q", got)
 	}
-	_ = m.r.eachLoop(context.Background(), func(l *loop) { before -= int64(l.stats.lost) })
+	_ = m.r.eachLoop(context.Background(), func(l *loop) { before -= int64(l.lostRequests()) })
 	if before != 0 {
 		t.Error("a connection that others share was lost")
 	}

@@ -48,6 +48,7 @@ const (
 type server struct {
 	l *loop
 	target
+	stats *serverStats
 	// conns are the shared connections, one per database.
 	conns []*backend
 	// failures in a row, the time of the next attempt and why the last one failed.
@@ -135,7 +136,7 @@ func (s *server) backend(db int) (*backend, error) {
 	}
 	b := &backend{l: s.l, srv: s, db: db, life: s.life, lapses: s.l.lapses}
 	s.conns[db] = b
-	s.l.stats.dials++
+	s.stats.dials++
 	s.l.r.spawn(b.dial)
 	return b, nil
 }
@@ -220,7 +221,7 @@ func (b *backend) opened(c *poll.Conn) {
 
 // failed is called in the loop when the connection could not be made.
 func (b *backend) failed(err error) {
-	b.l.stats.dialErrors++
+	b.srv.stats.dialErrors++
 	b.srv.backOff(err)
 	b.drop(err)
 }
@@ -267,6 +268,7 @@ func (b *backend) flush() {
 // writeNow writes what is pending and then raw, with one system call. The
 // connection keeps a copy of what the kernel does not take.
 func (b *backend) writeNow(raw []byte) {
+	b.srv.stats.bytesOut += uint64(len(b.out) + len(raw))
 	b.conn.WriteBoth(b.out, raw)
 	b.l.pool.put(b.out)
 	b.out = nil
@@ -293,6 +295,7 @@ func (b *backend) giveUp(err error) {
 // Readable hands the replies in data to the requests that wait for them.
 func (b *backend) Readable(data []byte) {
 	b.progress = b.l.now
+	b.srv.stats.bytesIn += uint64(len(data))
 	if len(b.in) > 0 {
 		b.in = b.l.pool.append(b.in, data)
 		data = b.in
@@ -315,7 +318,13 @@ func (b *backend) Readable(data []byte) {
 			b.proven = true
 			b.srv.failures, b.srv.lastErr = 0, nil
 		}
-		b.l.complete(b.fifo.pop(), data[used:used+n])
+		q, reply := b.fifo.pop(), data[used:used+n]
+		took := b.l.now - q.start
+		b.srv.stats.observe(took, reply)
+		if took+q.waited >= b.l.slowerThan {
+			b.srv.noteSlow(q)
+		}
+		b.l.complete(q, reply)
 		used += n
 	}
 	b.keep(data, used)
@@ -356,13 +365,31 @@ func (b *backend) drop(err error) {
 		b.haunt(b.slotsOf())
 	}
 	text := b.srv.appendError(nil, err)
+	why := lossOf(err, sent)
 	for q := b.fifo.pop(); q != nil; q = b.fifo.pop() {
-		b.l.stats.lost++
+		b.srv.stats.lost[why]++
+		if b.l.now-q.start+q.waited >= b.l.slowerThan {
+			b.srv.noteSlow(q)
+		}
 		b.l.complete(q, text)
 	}
 	b.l.pool.put(b.out)
 	b.l.pool.put(b.in)
 	b.out, b.in = nil, nil
+}
+
+// lossOf is why the requests of a connection that ends with err got no reply; sent
+// says whether they may have reached the server.
+func lossOf(err error, sent bool) loss {
+	switch {
+	case !sent:
+		return lossUnsent
+	case errors.Is(err, errBackendTimeout):
+		return lossTimeout
+	case errors.Is(err, errBackendGarbage):
+		return lossGarbage
+	}
+	return lossClosed
 }
 
 // appendError writes an error reply that names group and server. What the client

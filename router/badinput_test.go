@@ -206,7 +206,7 @@ func TestRefusedCommands(t *testing.T) {
 		"CONFIG SET maxmemory 1", "CONFIG RESETSTAT", "CONFIG REWRITE", "DEBUG SEGFAULT", "DEBUG SLEEP 0", "SHUTDOWN", "SHUTDOWN NOSAVE",
 		"REPLICAOF NO ONE", "SLAVEOF 127.0.0.1 1", "MIGRATE 127.0.0.1 1 k 0 1", "MODULE LIST", "MODULE LOAD x",
 		"SAVE", "BGSAVE", "BGREWRITEAOF", "SWAPDB 0 1", "ACL LIST", "ACL SETUSER x", "PSYNC ? -1", "SYNC",
-		"REPLCONF listening-port 1", "FAILOVER", "LATENCY DOCTOR", "SLOWLOG GET", "MONITOR", "CLIENT PAUSE 1", "SCRIPT DEBUG YES",
+		"REPLCONF listening-port 1", "FAILOVER", "LATENCY DOCTOR", "MONITOR", "CLIENT PAUSE 1", "SCRIPT DEBUG YES",
 	} {
 		got := w.do(strings.Fields(line)...)
 		if !strings.HasPrefix(got, "-ERR ") || !strings.Contains(got, "not supported") {

@@ -27,6 +27,8 @@ func (r *Router) configGet(patterns [][]byte) []byte {
 		{"port", r.port()},
 		{"proto-max-bulk-len", strconv.Itoa(limits.maxBulk)},
 		{"save", ""},
+		{"slowlog-log-slower-than", slowLogParameter(limits.slowerThan)},
+		{"slowlog-max-len", strconv.Itoa(limits.slowLogLen)},
 		{"tcp-keepalive", strconv.Itoa(int(limits.keepAlive.Seconds()))},
 		{"timeout", strconv.Itoa(int(limits.idleTimeout.Seconds()))},
 		{"unixsocket", r.cfg.Unix},
@@ -45,4 +47,12 @@ func (r *Router) configGet(patterns [][]byte) []byte {
 		b = resp.AppendBulkString(b, text)
 	}
 	return b
+}
+
+// slowLogParameter is a threshold in Redis's words: microseconds, -1 for none.
+func slowLogParameter(slowerThan int64) string {
+	if slowerThan == noSlowLog {
+		return "-1"
+	}
+	return strconv.FormatInt(slowerThan/1000, 10)
 }

@@ -269,6 +269,12 @@ func (s *session) newRequest(cmd *command.Command) *request {
 	q.silent = s.silent()
 	q.bound = s.l.bound(cmd)
 	q.readonly = cmd.Flags.Has(command.FlagReadonly)
+	if s.waitsSince != 0 {
+		q.waited = s.l.now - s.waitsSince
+	}
+	if s.l.slowerThan != noSlowLog {
+		q.headLen = uint8(copy(q.head[:], s.l.current))
+	}
 	s.enqueue(q)
 	return q
 }

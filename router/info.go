@@ -133,10 +133,11 @@ func residentBytes() int64 {
 }
 
 func (r *Router) infoStats(ctx context.Context, b *strings.Builder) {
-	total, err := r.gather(ctx)
+	v, err := r.gather(ctx)
 	if err != nil {
 		return
 	}
+	total := &v.total
 	var requests, failed uint64
 	for i := range total.family {
 		requests += total.family[i].count
@@ -150,9 +151,17 @@ func (r *Router) infoStats(ctx context.Context, b *strings.Builder) {
 	put(b, "total_net_input_bytes", total.bytesIn)
 	put(b, "total_net_output_bytes", total.bytesOut)
 	put(b, "protocol_errors", total.protocolErrors)
-	put(b, "backend_connections_received", total.dials)
-	put(b, "backend_connection_errors", total.dialErrors)
-	put(b, "backend_lost_requests", total.lost)
+	var servers serverStats
+	for _, s := range v.servers {
+		servers.add(&s.serverStats)
+	}
+	var lost uint64
+	for _, n := range servers.lost {
+		lost += n
+	}
+	put(b, "backend_connections_received", servers.dials)
+	put(b, "backend_connection_errors", servers.dialErrors)
+	put(b, "backend_lost_requests", lost)
 }
 
 func (r *Router) infoReplication(_ context.Context, b *strings.Builder) {

@@ -90,6 +90,8 @@ func (s *session) local(cmd *command.Command, args [][]byte) {
 		s.slotsInfo(cmd, args)
 	case command.LocalSlotsScan:
 		s.slotsScan(cmd, args)
+	case command.LocalSlowLogGet, command.LocalSlowLogLen, command.LocalSlowLogReset:
+		s.slowLogCommand(cmd, args)
 	default:
 		s.client(cmd, args)
 	}

@@ -32,6 +32,8 @@ type loop struct {
 	// servers is parallel to table.targets; byTarget finds them across tables.
 	servers  []*server
 	byTarget map[target]*server
+	// serverStats are by address; see there.
+	serverStats map[string]*serverStats
 	// retired are servers that left the table and still owe replies.
 	retired  []*server
 	sessions map[int64]*session
@@ -78,20 +80,26 @@ type loop struct {
 	unsent       int64 // bytes that clients have not taken yet
 	turn         uint64
 	ticks        uint64
+	rounds       uint64
+	roundBegan   time.Time // of a round that is measured, else zero
 	stats        loopStats
 	// complained is when the second began in which complaints were counted.
 	complained int64
 	complaints int
 
-	// Scratch, valid during one dispatch.
-	frame  []byte
-	script []byte
-	keys   []int
-	order  []uint16
-	slots  []uint16
-	pieces []piece
-	stamp  uint64
-	picked map[int]picked
+	// slowerThan is from when on a request is slow, in ns.
+	slowerThan int64
+
+	// Scratch, valid during one dispatch: the request at hand is current.
+	current []byte
+	frame   []byte
+	script  []byte
+	keys    []int
+	order   []uint16
+	slots   []uint16
+	pieces  []piece
+	stamp   uint64
+	picked  map[int]picked
 }
 
 // picked is which server of a group a split reads from.
@@ -123,6 +131,9 @@ func (l *loop) post(f func()) {
 // BeginRound is called by the poller before the events of a round.
 func (l *loop) BeginRound() {
 	l.now = l.r.cfg.Clock()
+	if l.rounds++; l.rounds%measuredRounds == 0 {
+		l.roundBegan = time.Now()
+	}
 	if l.now >= l.lease { // that of the last round, whether or not there is a new one
 		l.lapses++
 	}
@@ -138,6 +149,10 @@ func (l *loop) EndRound() {
 	l.flush()
 	if l.drained < l.table.epoch {
 		l.checkDrained()
+	}
+	if !l.roundBegan.IsZero() {
+		l.stats.rounds.observe(int64(time.Since(l.roundBegan)))
+		l.roundBegan = time.Time{}
 	}
 }
 
@@ -177,13 +192,19 @@ func (l *loop) adopt(t *table) {
 	first := l.table.epoch == 0 && t.epoch > 0
 	l.table = t
 	known, old := l.byTarget, l.servers
+	counted := l.serverStats
+	l.serverStats = make(map[string]*serverStats, len(t.targets))
 	l.byTarget = make(map[target]*server, len(t.targets))
 	l.servers = make([]*server, len(t.targets))
 	for i, at := range t.targets {
 		s := known[at]
 		if s == nil {
-			s = &server{l: l, target: at}
+			s = &server{l: l, target: at, stats: counted[at.addr]}
 		}
+		if s.stats == nil {
+			s.stats = new(serverStats)
+		}
+		l.serverStats[at.addr] = s.stats
 		delete(known, at)
 		l.servers[i], l.byTarget[at] = s, s
 	}
@@ -193,6 +214,7 @@ func (l *loop) adopt(t *table) {
 		gone.closeIdle()
 	}
 	clear(l.picked)
+	l.slowerThan = t.limits.slowerThan
 	l.adoptMoves(t, old)
 	if first && l.index == 0 {
 		l.hauntAll()
@@ -203,7 +225,7 @@ func (l *loop) adopt(t *table) {
 // tick is called every tickInterval.
 func (l *loop) tick(posted time.Time) {
 	l.ticks++
-	l.stats.lag = int64(time.Since(posted))
+	l.stats.delays.observe(int64(time.Since(posted)))
 	timeout := l.table.limits.backendTimeout
 	for _, s := range l.servers {
 		s.check(timeout)

@@ -145,7 +145,7 @@ func TestManyClients(t *testing.T) {
 		t.Errorf("an idle client takes %d bytes", each)
 	}
 	total, err := r.gatherServers(context.Background())
-	if err != nil || total[servers[0].Addr].connections != 2 || total[servers[1].Addr].connections != 2 {
+	if err != nil || total[servers[0].Addr].ready != 2 || total[servers[1].Addr].ready != 2 {
 		t.Errorf("connections to servers: %v, %v", total, err)
 	}
 	if got := strings.Count(bulkText(t, warm.do("CLIENT", "LIST")), "\n"); got != n+1 {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func TestMetricsCountWhatWasSent(t *testing.T) {
 	const clients, rounds = 4, 100
 	var request []byte
 	for _, words := range [][]string{{"SET", "a", "1"}, {"GET", "a"}, {"INCR", "a"}, {"LPUSH", "a", "x"}, // an error
-		{"MGET", "a", "b", "c", "d"}, {"HSET", "h", "f", "v"}, {"PING"}, {"EVAL", "return 1", "0"}, {"SUNION", "a", "b"}} { // CROSSSLOT
+		{"MGET", "a", keysOf(r, 1, 1, "m")[0], keysOf(r, 2, 1, "m")[0]}, {"HSET", "h", "f", "v"}, {"PING"}, {"EVAL", "return 1", "0"}, {"SUNION", "a", "b"}} { // CROSSSLOT
 		request = resp.AppendCommandStrings(request, words...)
 	}
 	want := map[string][2]float64{ // of one round: requests and errors
@@ -111,29 +112,46 @@ func TestMetricsCountWhatWasSent(t *testing.T) {
 			before = bucket.GetCumulativeCount()
 		}
 	}
+	a, b := servers[0].Addr, servers[1].Addr
 	for name, want := range map[string]float64{
 		"codis_client_bytes_total in": float64(len(request) * clients * rounds), "codis_client_connections_total": clients,
-		"codis_client_connections_rejected_total": 0, "codis_protocol_errors_total": 0, "codis_backend_lost_requests_total": 0,
-		"codis_backend_dial_errors_total": 0, "codis_backend_dials_total": 4,
+		"codis_client_connections_rejected_total": 0, "codis_protocol_errors_total": 0,
+		"codis_backend_lost_requests_total closed " + a: 0, "codis_backend_lost_requests_total timeout " + b: 0,
+		"codis_backend_dial_errors_total " + a: 0, "codis_backend_dials_total " + a: 2, "codis_backend_dials_total " + b: 2,
+		"codis_request_errors_total WRONGTYPE list": clients * rounds, "codis_request_errors_total CROSSSLOT set": clients * rounds,
 	} {
 		if got := last[name].GetCounter(); got == nil || got.GetValue() != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
 	for name, want := range map[string]float64{
-		"codis_clients": clients, "codis_slots_served": 1024, "codis_table_epoch": float64(r.table.Load().epoch),
-		"codis_backend_connections " + servers[0].Addr: 2, "codis_backend_connections " + servers[1].Addr: 2,
-		"codis_backend_inflight " + servers[0].Addr: 0, "codis_backend_inflight " + servers[1].Addr: 0,
+		"codis_clients idle": clients, "codis_clients held": 0, "codis_slots_served": 1024, "codis_table_epoch": float64(r.table.Load().epoch),
+		"codis_backend_connections " + a + " ready": 2, "codis_backend_connections " + b + " opening": 0,
+		"codis_backend_inflight " + a: 0, "codis_backend_inflight " + b: 0, "codis_holds": 0, "codis_ready": 1,
 	} {
 		if got := last[name].GetGauge(); got == nil || got.GetValue() != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
+	// Both servers got their shares: each request once, MGET in two parts, nothing
+	// for what the node answers by itself.
+	for _, direction := range []string{"in", "out"} {
+		if last["codis_backend_bytes_total "+direction+" "+a].GetCounter().GetValue() == 0 {
+			t.Errorf("no bytes %s at server 1", direction)
+		}
+	}
+	sent := last["codis_backend_request_seconds "+a].GetHistogram().GetSampleCount() + last["codis_backend_request_seconds "+b].GetHistogram().GetSampleCount()
+	if sent != 8*clients*rounds {
+		t.Errorf("%d requests at servers, want %d", sent, 8*clients*rounds)
+	}
+	if n := last["codis_loop_round_seconds 0"].GetHistogram().GetSampleCount(); n == 0 {
+		t.Error("no round was measured")
+	}
 	for _, w := range wires {
 		w.conn.Close()
 	}
 	waitUntil(t, "no client is left", backoffMax*5, func() bool {
-		return gatherMetrics(t, registry)["codis_clients"].GetGauge().GetValue() == 0
+		return gatherMetrics(t, registry)["codis_clients idle"].GetGauge().GetValue() == 0
 	})
 }
 
@@ -143,7 +161,7 @@ func TestMetricsOfFaults(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(r.Collector())
 	w, bad := dialWire(t, r), dialWire(t, r)
-	w.wantReply("+OK\r\n", "MSET", "a", "1", "b", "2", "c", "3")
+	w.wantReply("+OK\r\n", "MSET", keysOf(r, 1, 1, "k")[0], "1", keysOf(r, 2, 1, "k")[0], "2") // both are connected to
 	bad.send("*1\r\n$x\r\n")
 	bad.wantClosed()
 	servers[0].Pause(t)
@@ -157,10 +175,10 @@ func TestMetricsOfFaults(t *testing.T) {
 	w.read()
 	waitUntil(t, "a failed dial", backoffMax*5, func() bool {
 		w.do("GET", key)
-		return gatherMetrics(t, registry)["codis_backend_dial_errors_total"].GetCounter().GetValue() > 0
+		return gatherMetrics(t, registry)["codis_backend_dial_errors_total "+servers[0].Addr].GetCounter().GetValue() > 0
 	})
 	got := gatherMetrics(t, registry)
-	for name, want := range map[string]float64{"codis_protocol_errors_total": 1, "codis_backend_lost_requests_total": 2} {
+	for name, want := range map[string]float64{"codis_protocol_errors_total": 1, "codis_backend_lost_requests_total closed " + servers[0].Addr: 2} {
 		if n := got[name].GetCounter().GetValue(); n < want {
 			t.Errorf("%s: got %v, want %v", name, n, want)
 		}
@@ -186,4 +204,20 @@ func TestMetricsLint(t *testing.T) {
 			t.Errorf("%s has not our prefix", name)
 		}
 	}
+}
+
+// lostRequests is how many requests of a loop got no reply of their server.
+func (l *loop) lostRequests() (n uint64) {
+	for _, s := range l.serverStats {
+		for _, lost := range s.lost {
+			n += lost
+		}
+	}
+	return n
+}
+
+// gatherServers is what the router counts of its servers, over all loops.
+func (r *Router) gatherServers(ctx context.Context) (map[string]*serverView, error) {
+	v, err := r.gather(ctx)
+	return v.servers, err
 }

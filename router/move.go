@@ -81,8 +81,10 @@ func (s *session) onHold(cmd *command.Command, m *move, slot int) (answered bool
 	deadline := m.since + int64(limits.holdDeadline)
 	switch {
 	case l.now >= deadline:
+		l.stats.holdRefused[refusedLate]++
 		s.fail(cmd, fmt.Errorf("TRYAGAIN slot %d is on hold for longer than hold-deadline, see CODIS.JOBS", slot))
 	case len(l.waiting) >= limits.holdRequests || l.heldBytes >= limits.holdBytes:
+		l.stats.holdRefused[refusedFull]++
 		s.fail(cmd, fmt.Errorf("TRYAGAIN slot %d is on hold, and too much waits for it already", slot))
 	default:
 		l.stats.held++

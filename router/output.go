@@ -99,6 +99,9 @@ func (s *session) checkOutput() {
 	unsent := s.conn.Unsent()
 	s.l.unsent += int64(unsent - s.unsent)
 	s.unsent = unsent
+	if unsent > 0 || s.stuckSince != 0 {
+		s.noteReader()
+	}
 	waiting, limit := unsent+s.shelved, s.l.table.limits.outputBuffer
 	switch {
 	case !s.authed && waiting > fairShare: // CVE-2025-21605: strangers get no memory

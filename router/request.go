@@ -56,6 +56,13 @@ type request struct {
 	readonly bool
 	// slots are those in which the request counts as in flight.
 	slots []uint16
+	// waited is how long it had to wait before it could be dispatched, in ns.
+	waited int64
+	// slow is set when the server's reply was late, see slowLog; head are the first
+	// bytes of the request.
+	slow    *slow
+	headLen uint8
+	head    [headSize]byte
 	// access is the key access that this request is a step of; nil for others.
 	access *access
 }
@@ -82,6 +89,9 @@ func (l *loop) freeRequest(q *request) {
 	if q.join != nil {
 		l.freeJoin(q.join)
 	}
+	if q.slow != nil {
+		l.logSlow(q)
+	}
 	l.pool.put(q.reply)
 	l.leave(q)
 	slots := q.slots
@@ -107,7 +117,7 @@ func (l *loop) complete(q *request, reply []byte) {
 		return
 	}
 	l.leave(q)
-	l.stats.observe(q.family, l.now-q.start, reply)
+	l.stats.observe(q.family, l.now-q.start+q.waited, reply)
 	s := q.sess
 	switch {
 	case s == nil: // the client is gone
@@ -136,7 +146,7 @@ func (l *loop) finish(q *request) {
 		return
 	}
 	l.leave(q)
-	l.stats.observe(q.family, l.now-q.start, q.reply)
+	l.stats.observe(q.family, l.now-q.start+q.waited, q.reply)
 	if q.sess == nil {
 		l.freeRequest(q)
 		return

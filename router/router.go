@@ -107,6 +107,7 @@ type Router struct {
 	// served[i] is what loop i has served, as of its last sample; see Figures.
 	served   []atomic.Pointer[served]
 	figures  figureLog
+	slowLog  slowLog
 	draining atomic.Bool
 	failures authFailures
 	// hadLease says that this process had a lease once.
@@ -122,6 +123,7 @@ type Router struct {
 
 	mu        sync.Mutex
 	state     *topology.State
+	holds     holdLog
 	health    map[string]Health
 	stopped   bool
 	listeners []net.Listener
@@ -268,6 +270,7 @@ func (r *Router) SetState(s *topology.State) {
 		return
 	}
 	r.state = s
+	r.holds.see(time.Now(), s)
 	r.publishLocked()
 }
 

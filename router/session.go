@@ -87,6 +87,9 @@ type session struct {
 	// had not taken after the last write.
 	out    []byte
 	unsent int
+	// stuckSince is since when the client has not taken all that was written, in the
+	// loop's time; 0 when it has.
+	stuckSince int64
 	// shelved is the size of the replies that are known and wait for earlier ones.
 	shelved int
 
@@ -97,6 +100,9 @@ type session struct {
 	accessErr   error
 	fenced      bool
 	fencedUntil int64
+	// waitsSince is when its next request could not be taken at first, in the loop's
+	// time; 0 when it does not wait.
+	waitsSince int64
 	// hasReached says that the keys of the next request have been reached.
 	hasReached bool
 
@@ -215,9 +221,17 @@ func (s *session) consume(buf []byte) (used int) {
 			l.frame = resp.AppendCommand(l.frame[:0], args...)
 			frame = l.frame
 		}
+		l.current = frame
 		if !s.dispatch(args, frame) {
 			used -= n // it is dispatched again when the session goes on
+			if s.waitsSince == 0 {
+				s.waitsSince = l.now
+			}
 			break
+		}
+		if s.waitsSince != 0 {
+			l.stats.waits.observe(l.now - s.waitsSince)
+			s.waitsSince = 0
 		}
 		if s.hasReached || s.accessErr != nil || s.fencedUntil != 0 {
 			s.forgetAccess() // the request may have gone another way meanwhile

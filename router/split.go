@@ -229,7 +229,7 @@ func (s *session) newJoined(cmd *command.Command, parts int) *request {
 
 func (l *loop) newPart(parent *request, index int) *request {
 	q := l.newRequest(nil, 0)
-	q.parent, q.part = parent, index
+	q.parent, q.part, q.waited = parent, index, parent.waited
 	return q
 }
 

@@ -83,6 +83,9 @@ type limits struct {
 	queryBuffer        int64
 	outputBuffer       int64
 	nodeMemory         int64
+	// slowerThan is in ns; noSlowLog when it is off.
+	slowerThan int64
+	slowLogLen int
 }
 
 // place is where this node runs, for reads from the nearest.
@@ -219,6 +222,14 @@ func parseReadFrom(text string) readFrom {
 	}
 }
 
+// slowerThan is noSlowLog for 0, as the setting has it.
+func slowerThan(d time.Duration) int64 {
+	if d == 0 {
+		return noSlowLog
+	}
+	return int64(d)
+}
+
 func newLimits(s topology.Settings) limits {
 	return limits{
 		flush:          s.Bool("flush-commands"),
@@ -240,5 +251,7 @@ func newLimits(s topology.Settings) limits {
 		queryBuffer:    s.Bytes("client-query-buffer-limit"),
 		outputBuffer:   s.Bytes("client-output-buffer-limit"),
 		nodeMemory:     s.Bytes("node-memory-limit"),
+		slowerThan:     slowerThan(s.Duration("slowlog-log-slower-than")),
+		slowLogLen:     s.Int("slowlog-max-len"),
 	}
 }

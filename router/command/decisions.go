@@ -64,6 +64,9 @@ var decisions = map[string]decision{
 	"client|reply":    {policy: PolicyLocal, local: LocalClientReply},
 	"client|no-evict": {policy: PolicyLocal, local: LocalClientNoEvict},
 	"client|no-touch": {policy: PolicyLocal, local: LocalClientNoTouch},
+	"slowlog|get":     {policy: PolicyLocal, local: LocalSlowLogGet},
+	"slowlog|len":     {policy: PolicyLocal, local: LocalSlowLogLen},
+	"slowlog|reset":   {policy: PolicyLocal, local: LocalSlowLogReset},
 	"slotshashkey":    {policy: PolicyLocal, local: LocalSlotsHashKey},
 	"slotsinfo":       {policy: PolicyLocal, local: LocalSlotsInfo},
 	"slotsscan":       {policy: PolicyLocal, local: LocalSlotsScan},
@@ -123,6 +126,8 @@ var decisions = map[string]decision{
 	"script":   never("this SCRIPT sub-command", "see SCRIPT HELP for those that are"),
 	"function": never("this FUNCTION sub-command", "see FUNCTION HELP for those that are"),
 
+	"slowlog": never("this SLOWLOG sub-command", "see SLOWLOG HELP for those that are"),
+
 	"client|pause":   never("CLIENT PAUSE", runOnServer),
 	"client|unpause": never("CLIENT UNPAUSE", runOnServer),
 	"script|debug":   never("SCRIPT DEBUG", runOnServer),
@@ -156,7 +161,6 @@ var decisions = map[string]decision{
 	"save":           never("SAVE", runOnServer),
 	"shutdown":       never("SHUTDOWN", runOnServer),
 	"slaveof":        never("SLAVEOF", byTheCluster),
-	"slowlog":        never("SLOWLOG", runOnServer),
 	"swapdb":         never("SWAPDB", "the servers can't swap databases at one moment"),
 	"sync":           never("SYNC", replicateServer),
 }

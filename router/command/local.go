@@ -35,6 +35,9 @@ const (
 	LocalClientReply
 	LocalClientNoEvict
 	LocalClientNoTouch
+	LocalSlowLogGet
+	LocalSlowLogLen
+	LocalSlowLogReset
 	// Codis's own commands, which no server's table has.
 	LocalSlotsHashKey
 	LocalSlotsInfo
@@ -48,6 +51,7 @@ var localNames = [numLocals]string{
 	"select", "auth", "hello", "readonly", "readwrite", "config-get",
 	"client-id", "client-getname", "client-setname", "client-setinfo", "client-info",
 	"client-list", "client-kill", "client-reply", "client-no-evict", "client-no-touch",
+	"slowlog-get", "slowlog-len", "slowlog-reset",
 	"slotshashkey", "slotsinfo", "slotsscan",
 }
 
