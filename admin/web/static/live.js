@@ -1,0 +1,114 @@
+// Keeps the store at what the node says: one stream of server-sent events, each
+// named as the resource that it carries, opened again with growing pauses.
+
+import { get, Problem } from "./api.js";
+import { change, failed, redraw, store, took } from "./store.js";
+
+const resources = ["overview", "slots", "groups", "nodes", "jobs", "history", "settings"];
+// The overview comes each second: a stream without it is dead, whatever TCP says.
+const silence = 7_000;
+const firstPause = 500;
+const longestPause = 8_000;
+
+let source = null;
+let pause = firstPause;
+let timer = null;
+let watch = null;
+
+// start opens the stream; it goes on until stop.
+export function start() {
+  stop();
+  open();
+  watch = setInterval(() => {
+    // A hidden page's timers run late, so its silence proves nothing.
+    if (store.link.state === "live" && !document.hidden && Date.now() - heardAt > silence) lost();
+    if (store.link.state === "lost") redraw();
+  }, 1_000);
+}
+
+// stop ends it.
+export function stop() {
+  close();
+  clearInterval(watch);
+}
+
+// retry tries at once instead of at the next time.
+export function retry() {
+  pause = firstPause;
+  open();
+}
+
+let heardAt = 0;
+
+function close() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+}
+
+function open() {
+  close();
+  heardAt = Date.now();
+  const stream = new EventSource("/api/v1/events");
+  source = stream;
+  // A connection that opens and says nothing must not wait for ever.
+  timer = setTimeout(lost, silence);
+  stream.onerror = () => {
+    if (stream === source) lost();
+  };
+  for (const name of resources) {
+    stream.addEventListener(name, (event) => {
+      if (stream !== source) return;
+      heard();
+      took(name, JSON.parse(event.data));
+    });
+  }
+}
+
+function heard() {
+  heardAt = Date.now();
+  clearTimeout(timer);
+  pause = firstPause;
+  if (store.link.state !== "live") change({ link: { state: "live", since: Date.now(), tryAt: null } });
+}
+
+// lost says so and tries again later. A node that refuses the stream, rather than
+// being away, says why when it is asked.
+function lost() {
+  close();
+  const wait = pause * (0.75 + Math.random() / 2);
+  pause = Math.min(pause * 2, longestPause);
+  const since = store.link.state === "lost" ? store.link.since : Date.now();
+  change({ link: { state: "lost", since, tryAt: Date.now() + wait } });
+  timer = setTimeout(() => {
+    checkSession().finally(() => {
+      if (store.session?.logged_in || !store.session?.login_required) open();
+    });
+  }, wait);
+}
+
+let onSession = () => {};
+
+// whenSession is called with the session that the node reports after it was lost:
+// a node that has started again knows no one.
+export function whenSession(then) {
+  onSession = then;
+}
+
+async function checkSession() {
+  try {
+    onSession(await get("/session"));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    // Still away: the stream will tell.
+  }
+}
+
+// load asks for a resource that the stream has not brought yet.
+export async function load(name) {
+  try {
+    took(name, await get(`/${name}`));
+  } catch (problem) {
+    failed(name, problem);
+  }
+}

@@ -1,0 +1,98 @@
+// Groups: the redis-servers, how they are, and what can be done with them.
+
+import { addGroup, attachServer, deleteGroup, detachServer, promoteServer, setAuth, setZone } from "../actions/groups.js";
+import { setReads } from "../actions/settings.js";
+import { h } from "../dom.js";
+import { brief, bytes, count, dash, plural, span } from "../format.js";
+import { moveCount } from "../plan.js";
+import { setting } from "../store.js";
+import { button, callout, card, choice, empty, groupClass, lamp, page, table, withData } from "../ui.js";
+
+export const groups = {
+  title: "Groups",
+  needs: ["groups", "settings"],
+  render: () => page({
+    title: "Groups", lead: "A group is a master and its replicas. Each slot belongs to one group.",
+    actions: button("Add group…", { click: addGroup, kind: "primary", name: "plus" }),
+  }, withData(["groups"], (list) => (list.length === 0
+    ? empty({ name: "groups", title: "There are no groups yet", text: "A group needs one redis-server; two or more survive the loss of one." },
+      button("Add the first group…", { click: addGroup, kind: "primary" }))
+    : [reads(), list.map((g) => group(g, list))]))),
+};
+
+function reads() {
+  const value = setting("read-from");
+  if (value === undefined) return null;
+  return h("div", { class: "strip", key: "reads" },
+    choice({
+      legend: "Reads are answered by", name: "reads", value, pick: setReads,
+      options: [{ value: "master", label: "Masters only" }, { value: "replica", label: "Replicas" }, { value: "nearest", label: "Nearest" }],
+    }),
+    h("p", { class: "note" }, value === "master"
+      ? "Replicas serve nothing but failover."
+      : "A replica may be behind its master: a read may miss the latest writes."));
+}
+
+function group(g, all) {
+  const spare = all.length > 1;
+  return card({
+    title: `Group ${g.id}`, id: `group-${g.id}`, kind: "group",
+    note: h("span", { class: "summary" }, h("span", { class: `swatch ${groupClass(g.id)}`, "aria-hidden": "true" }),
+      `${plural(g.slots, "slot")}, ${brief(g.keys)} keys, ${bytes(g.memory_bytes)}`),
+    actions: [
+      button("Attach server…", { click: () => attachServer(g), described: `Attach a server to group ${g.id}` }),
+      g.slots > 0 && button("Move slots…", { click: () => moveCount({ from: g.id }), disabled: !spare, described: `Move slots away from group ${g.id}` }),
+      button("Password…", { click: () => setAuth(g), kind: "quiet", described: `Set the password of group ${g.id}` }),
+      button("Delete…", { click: () => deleteGroup(g), kind: "quiet", described: `Delete group ${g.id}` }),
+    ],
+  },
+  g.turn && callout("warning", h("p", {}, `${turns[g.turn.kind] ?? g.turn.kind} under way: ${g.turn.from} gives way to ${g.turn.to}. Requests for this group wait.`),
+    g.turn.reason && h("p", { class: "note" }, g.turn.reason)),
+  failover(g), servers(g));
+}
+
+const turns = { failover: "Failover", switchover: "Switchover", replace: "Replacement of a dead master" };
+
+function failover(g) {
+  if (!g.failover) return null;
+  return h("p", { class: "failover" }, lamp(g.failover.possible ? "ok" : "warning", g.failover.possible ? "Would fail over" : "Would not fail over"),
+    g.failover.why && h("span", { class: "note" }, g.failover.why));
+}
+
+const states = {
+  up: ["ok", "Up"], suspect: ["warning", "Suspect"], loading: ["warning", "Loading"], down: ["alarm", "Down"],
+  denied: ["alarm", "Password refused"], unknown: ["idle", "Not seen yet"],
+};
+
+function servers(g) {
+  return table({
+    caption: `Servers of group ${g.id}`, rows: g.servers, id: (s) => s.addr,
+    columns: [
+      { label: "Server", wide: true, cell: (s) => h("code", {}, s.addr) },
+      { label: "Role", cell: (s) => (s.role === "master" ? h("strong", {}, "master") : s.role) },
+      { label: "State", cell: state },
+      { label: "Link", cell: (s) => (s.role === "master" || !s.link ? dash : lamp(s.link === "up" ? "ok" : "alarm", s.link)) },
+      { label: "Lag", numeric: true, cell: (s) => (s.role === "master" ? dash : bytes(s.lag_bytes)) },
+      { label: "Offset", numeric: true, cell: (s) => count(s.offset) },
+      { label: "Memory", numeric: true, cell: (s) => bytes(s.memory_bytes) },
+      { label: "Keys", numeric: true, cell: (s) => brief(s.keys) },
+      { label: "Version", cell: (s) => s.version || dash },
+      { label: "Zone", cell: (s) => h("button", { type: "button", class: "link", "aria-label": `Zone of ${s.addr}: ${s.zone || "none"}. Change it`, on: { click: () => setZone(g, s) } }, s.zone || "none") },
+      { label: "Actions", silent: true, cell: (s) => serverActions(g, s) },
+    ],
+  });
+}
+
+function state(s) {
+  const [level, words] = states[s.state] ?? ["idle", s.state ?? dash];
+  return [lamp(level, words), s.error && h("span", { class: "note block" }, s.error),
+    s.state !== "up" && s.age_ms > 2_000 && h("span", { class: "note block" }, `seen ${span(s.age_ms / 1000)} ago`)];
+}
+
+function serverActions(g, s) {
+  if (s.role === "master") return null;
+  return [
+    button("Promote…", { click: () => promoteServer(g, s), described: `Promote ${s.addr} to master` }),
+    button("Detach…", { click: () => detachServer(g, s), kind: "quiet", described: `Detach ${s.addr}` }),
+  ];
+}
