@@ -11,14 +11,19 @@ import (
 	"codis/admin"
 	"codis/admin/api"
 	"codis/admin/config"
+	"codis/admin/web"
 )
 
-// startHTTP serves health and metrics, and later the API; it is the first to start
+// startHTTP serves health, metrics and the page, and later the API; it is the first to start
 // and the last to stop, so that the node can be watched while it does.
 func (n *Node) startHTTP(_ context.Context, p *config.Ports) error {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	page, err := web.New()
+	if err != nil {
+		return err
+	}
 	server := admin.StartHTTP(p.HTTP, admin.NewHTTP(admin.HTTPConfig{
-		Gatherer: n.metrics, Ready: n.ready, API: &n.api, Pprof: n.Config.Pprof,
+		Gatherer: n.metrics, Ready: n.ready, API: &n.api, Page: page, Pprof: n.Config.Pprof,
 	}), n.log)
 	p.HTTP = nil // it is the server's now
 	n.onStop("the HTTP listener", server.Close)

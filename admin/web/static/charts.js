@@ -53,8 +53,8 @@ export function chart({ id, title, format, lines, scope, steps }) {
   charts.get(id)?.show(spec);
   return h("figure", { class: "chart", key: id },
     h("figcaption", {}, h("span", { class: "strong" }, title),
-      h("span", { class: "note" }, Number.isFinite(top) ? `now ${now}, at most ${format(top)}` : "no figures yet")),
-    h("div", { class: "plot", opaque: true, role: "img", "aria-label": `${title}: a chart of the last hour`, ref: (el) => charts.set(id, new Chart(el, spec)) }));
+      Number.isFinite(top) && h("span", { class: "note" }, `now ${now}, at most ${format(top)}`)),
+    !Number.isFinite(top) ? h("p", { class: "plot none" }, "No figures yet") : h("div", { class: "plot", opaque: true, role: "img", "aria-label": `${title}: a chart of the last hour`, ref: (el) => charts.set(id, new Chart(el, spec)) }));
 }
 
 // restyle draws all charts anew, in the colours of the theme.

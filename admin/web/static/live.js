@@ -14,11 +14,13 @@ let source = null;
 let pause = firstPause;
 let timer = null;
 let watch = null;
+let resting = null;
 
 // start opens the stream; it goes on until stop.
 export function start() {
   stop();
   open();
+  document.addEventListener("visibilitychange", rest);
   watch = setInterval(() => {
     // A hidden page's timers run late, so its silence proves nothing.
     if (store.link.state === "live" && !document.hidden && Date.now() - heardAt > silence) lost();
@@ -30,6 +32,23 @@ export function start() {
 export function stop() {
   close();
   clearInterval(watch);
+  document.removeEventListener("visibilitychange", rest);
+}
+
+const restAfter = 5_000;
+
+// rest gives the stream back while nobody looks: browsers open six connections to
+// a host at most, and as many tabs would leave none for requests.
+function rest() {
+  clearTimeout(resting);
+  if (document.hidden) {
+    resting = setTimeout(() => {
+      close();
+      store.link = { state: "connecting", since: Date.now(), tryAt: null };
+    }, restAfter);
+  } else if (!source) {
+    retry();
+  }
 }
 
 // retry tries at once instead of at the next time.

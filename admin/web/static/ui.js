@@ -38,10 +38,11 @@ export function card({ title, id, actions, kind, note }, ...children) {
     ...children);
 }
 
-// button is one; kind is primary, danger or quiet.
-export function button(label, { click, kind, name, disabled, described, type }) {
+// button is one; kind is primary, danger or quiet; of says what it is for where the
+// label alone does not.
+export function button(label, { click, kind, name, disabled, of, type }) {
   return h("button", {
-    type: type ?? "button", class: `button ${kind ?? ""}`, disabled, "aria-label": described,
+    type: type ?? "button", class: `button ${kind ?? ""}`, disabled, "aria-label": of ? `${label} ${of}` : null,
     on: click ? { click } : {},
   }, name && icon(name), h("span", {}, label));
 }
@@ -70,7 +71,7 @@ export function problemBox(problem, ...actions) {
 
 // empty is drawn where there is nothing yet.
 export function empty({ name, title, text }, ...actions) {
-  return h("div", { class: "empty", key: "empty" }, icon(name), h("h3", {}, title), h("p", {}, text), actions);
+  return h("div", { class: "empty", key: "empty" }, icon(name), h("h2", {}, title), h("p", {}, text), actions);
 }
 
 // tile is one figure.

@@ -20,6 +20,8 @@ export const groups = {
     : [reads(), list.map((g) => group(g, list))]))),
 };
 
+const known = (value) => value !== null && value !== undefined;
+
 function reads() {
   const value = setting("read-from");
   if (value === undefined) return null;
@@ -38,12 +40,12 @@ function group(g, all) {
   return card({
     title: `Group ${g.id}`, id: `group-${g.id}`, kind: "group",
     note: h("span", { class: "summary" }, h("span", { class: `swatch ${groupClass(g.id)}`, "aria-hidden": "true" }),
-      `${plural(g.slots, "slot")}, ${brief(g.keys)} keys, ${bytes(g.memory_bytes)}`),
+      [plural(g.slots, "slot"), known(g.keys) && `${brief(g.keys)} keys`, known(g.memory_bytes) && bytes(g.memory_bytes)].filter(Boolean).join(", ")),
     actions: [
-      button("Attach server…", { click: () => attachServer(g), described: `Attach a server to group ${g.id}` }),
-      g.slots > 0 && button("Move slots…", { click: () => moveCount({ from: g.id }), disabled: !spare, described: `Move slots away from group ${g.id}` }),
-      button("Password…", { click: () => setAuth(g), kind: "quiet", described: `Set the password of group ${g.id}` }),
-      button("Delete…", { click: () => deleteGroup(g), kind: "quiet", described: `Delete group ${g.id}` }),
+      button("Attach server…", { click: () => attachServer(g), of: `to group ${g.id}` }),
+      g.slots > 0 && button("Move slots…", { click: () => moveCount({ from: g.id }), disabled: !spare, of: `from group ${g.id}` }),
+      button("Password…", { click: () => setAuth(g), kind: "quiet", of: `of group ${g.id}` }),
+      button("Delete…", { click: () => deleteGroup(g), kind: "quiet", of: `group ${g.id}` }),
     ],
   },
   g.turn && callout("warning", h("p", {}, `${turns[g.turn.kind] ?? g.turn.kind} under way: ${g.turn.from} gives way to ${g.turn.to}. Requests for this group wait.`),
@@ -60,7 +62,7 @@ function failover(g) {
 }
 
 const states = {
-  up: ["ok", "Up"], suspect: ["warning", "Suspect"], loading: ["warning", "Loading"], down: ["alarm", "Down"],
+  up: ["ok", "Up"], syncing: ["warning", "Copying"], busy: ["warning", "Busy with a script"], suspect: ["warning", "Suspect"], loading: ["warning", "Loading"], down: ["alarm", "Down"],
   denied: ["alarm", "Password refused"], unknown: ["idle", "Not seen yet"],
 };
 
@@ -92,7 +94,7 @@ function state(s) {
 function serverActions(g, s) {
   if (s.role === "master") return null;
   return [
-    button("Promote…", { click: () => promoteServer(g, s), described: `Promote ${s.addr} to master` }),
-    button("Detach…", { click: () => detachServer(g, s), kind: "quiet", described: `Detach ${s.addr}` }),
+    button("Promote…", { click: () => promoteServer(g, s), of: s.addr }),
+    button("Detach…", { click: () => detachServer(g, s), kind: "quiet", of: s.addr }),
   ];
 }

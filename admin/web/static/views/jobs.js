@@ -39,7 +39,7 @@ function jobCard(job) {
   return h("article", { class: `card job${String(job.id) === store.route.id ? " here" : ""}`, key: job.id, id: `job-${job.id}`, "aria-labelledby": `job-${job.id}-title` },
     h("div", { class: "card-head" },
       h("div", {},
-        h("h3", { id: `job-${job.id}-title` }, `${kinds[job.kind] ?? job.kind} ${job.id}`),
+        h(live ? "h2" : "h3", { id: `job-${job.id}-title` }, `${kinds[job.kind] ?? job.kind} ${job.id}`),
         h("p", { class: "note" }, `by ${job.who || "unknown"}, ${live ? `begun ${ago(job.created_at)}` : `ended ${when(job.ended_at)}`}`)),
       lamp(lamps[job.state] ?? "busy", job.state)),
     h("div", { class: "progress-line" },
@@ -55,7 +55,7 @@ function jobCard(job) {
     moves(job), live && actions(job));
 }
 
-const kinds = { migrate: "Move", rebalance: "Rebalance" };
+const kinds = { migrate: "Move", rebalance: "Rebalance", reverse: "Move back" };
 
 const fact = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
 
@@ -74,10 +74,10 @@ function actions(job) {
   const verb = (word, then) => () => act(job, word, then);
   return h("div", { class: "actions end" },
     job.state === "paused"
-      ? button("Resume", { click: verb("resume", "goes on"), kind: "primary", described: `Resume job ${job.id}` })
-      : button("Pause", { click: verb("pause", "pauses after the batch under way"), described: `Pause job ${job.id}` }),
-    button("Limits…", { click: () => throttle(job), described: `Change the limits of job ${job.id}` }),
-    button("Cancel…", { click: () => cancel(job), kind: "quiet", described: `Cancel job ${job.id}` }));
+      ? button("Resume", { click: verb("resume", "goes on"), kind: "primary", of: `job ${job.id}` })
+      : button("Pause", { click: verb("pause", "pauses after the batch under way"), of: `job ${job.id}` }),
+    button("Limits…", { click: () => throttle(job), of: `job ${job.id}` }),
+    button("Cancel…", { click: () => cancel(job), kind: "quiet", of: `job ${job.id}` }));
 }
 
 async function act(job, verb, then) {

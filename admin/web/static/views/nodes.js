@@ -16,7 +16,7 @@ export const nodes = {
 };
 
 const columns = [
-  { label: "Node", cell: (n) => [h("strong", {}, n.id), n.self && h("span", { class: "note" }, " this page's node")] },
+  { label: "Node", cell: name },
   { label: "Role", cell: (n) => (n.role === "leader" ? h("span", { class: "tag" }, "leader") : n.role) },
   { label: "State", cell: state },
   { label: "Clients connect to", wide: true, cell: (n) => h("code", {}, n.addr) },
@@ -27,10 +27,15 @@ const columns = [
   { label: "Memory", numeric: true, cell: (n) => bytes(n.memory_bytes) },
   { label: "Up for", numeric: true, cell: (n) => span(n.uptime_s) },
   { label: "Zone", cell: (n) => n.zone || dash },
-  { label: "Version", cell: (n) => n.version || dash },
-  { label: "Page", cell: (n) => (n.self || !n.http_addr ? dash : h("a", { href: `//${n.http_addr}/`, rel: "noreferrer", "aria-label": `Open the page of ${n.id}` }, "open")) },
+  { label: "Version", wide: true, cell: (n) => n.version || dash },
   { label: "Actions", silent: true, cell: actions },
 ];
+
+// name leads to the node's own page.
+function name(n) {
+  if (n.self || !n.http_addr) return [h("strong", {}, n.id), n.self && h("span", { class: "note block" }, "this one")];
+  return h("a", { class: "strong", href: `//${n.http_addr}/`, rel: "noreferrer", title: `Open the page of ${n.id}` }, n.id);
+}
 
 function state(n) {
   if (n.up === false) return lamp("alarm", "Does not answer");
@@ -41,8 +46,8 @@ function state(n) {
 
 function actions(n) {
   return [
-    n.voter && n.role !== "leader" && button("Make leader…", { click: () => transfer(n), described: `Make ${n.id} the leader` }),
-    button("Remove…", { click: () => removeNode(n), kind: "quiet", described: `Remove node ${n.id}` }),
+    n.voter && n.role !== "leader" && button("Make leader…", { click: () => transfer(n), of: n.id }),
+    button("Remove…", { click: () => removeNode(n), kind: "quiet", of: n.id }),
   ];
 }
 

@@ -42,7 +42,8 @@ function warnings(o) {
 const warning = (w) => h("div", { key: w.code + w.text }, callout(levels[w.level] ?? "warning", h("p", {}, w.text)));
 
 function figures(o) {
-  const t = o.totals;
+  // Without a leader nobody knows the sums.
+  const t = o.totals ?? {};
   return h("dl", { class: "tiles", key: "tiles" },
     tile("Operations", brief(t.ops_per_second), "a second"),
     tile("Latency p50", micros(t.p50_us)),
@@ -50,7 +51,7 @@ function figures(o) {
     tile("Errors", brief(t.errors_per_second), "a second"),
     tile("Clients", count(t.clients)),
     tile("Memory", bytes(t.memory_bytes)),
-    tile("Keys", brief(t.keys)));
+    t.keys !== undefined && t.keys !== null && tile("Keys", brief(t.keys)));
 }
 
 // Steps of the axes: whole numbers, and for sizes powers of two.
@@ -86,7 +87,7 @@ function facts(o) {
   const leader = o.leader_id ?? dash;
   return card({ title: "Cluster" },
     h("dl", { class: "facts" },
-      fact("Cluster", h("code", {}, o.cluster_id || dash)),
+      fact("Cluster", h("code", {}, o.cluster_id || dash), "wide"),
       fact("Leader", o.leader_id && o.leader_id !== o.node_id && o.leader_http
         ? h("a", { href: `//${o.leader_http}/`, rel: "noreferrer" }, leader) : leader),
       fact("This node", o.node_id),
@@ -99,4 +100,4 @@ function facts(o) {
       fact("Version", o.version)));
 }
 
-const fact = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
+const fact = (label, value, kind) => h("div", { class: kind }, h("dt", {}, label), h("dd", {}, value));

@@ -26,7 +26,7 @@ export const settings = {
           { label: "Name", cell: (row) => h("code", {}, row.name) },
           { label: "Value", cell: value },
           { label: "What it does", wide: true, cell: (row) => row.help },
-          { label: "Actions", silent: true, cell: (row) => button("Edit…", { click: () => editSetting(row), described: `Edit ${row.name}` }) },
+          { label: "Actions", silent: true, cell: (row) => button("Edit…", { click: () => editSetting(row), of: row.name }) },
         ],
       })),
     ];
