@@ -95,7 +95,7 @@ func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (read
 	}
 	for _, key := range keys {
 		slot := topology.SlotOf(args[key])
-		if m := l.moves[slot]; m != nil && m.phase == topology.PhaseHolding {
+		if m := l.moves[slot]; m != nil && m.held != 0 {
 			return false, s.onHold(cmd, m, slot)
 		}
 	}
@@ -244,7 +244,8 @@ func (l *loop) endAccess(a *access, err error) {
 			continue
 		}
 		switch {
-		case err == errFenced:
+		case err == errFenced || err != nil && l.isHeld(a.slot):
+			// Its group gets another master. Nothing of the request has been sent.
 			s.fenced = true
 		case err != nil:
 			s.accessErr = err
@@ -253,6 +254,12 @@ func (l *loop) endAccess(a *access, err error) {
 			s.reached()
 		}
 	}
+}
+
+// isHeld says whether requests of a slot wait.
+func (l *loop) isHeld(slot int) bool {
+	m := l.moves[slot]
+	return m != nil && m.held != 0
 }
 
 // reached goes on with the request whose keys have all been reached. When one was

@@ -22,9 +22,6 @@ var (
 	// errBackendUnproven is returned to requests that are not sent, because the
 	// last connection ended without a single reply and the next one has to wait.
 	errBackendUnproven = errors.New("not sent, the last connection ended before its first reply")
-	// errBackendRestarted is returned to requests that waited for a connection and
-	// found that the server had restarted: they were not sent.
-	errBackendRestarted = errors.New("the server has restarted, nothing was sent, try again")
 	// errBackendNoLease is returned to requests that waited for a connection until
 	// the lease had run out: they were not sent.
 	errBackendNoLease = errors.New("this node has lost the cluster, nothing was sent")
@@ -62,10 +59,12 @@ type server struct {
 	// this server is valid when stamp is that of the loop.
 	stamp uint64
 	part  int
-	// hauntings are connections that were given up with requests under way; reaping
-	// says that a goroutine makes sure of them.
+	// role is what the table says of it.
+	role role
+	// hauntings are connections that were given up with requests under way; reaper is
+	// the goroutine that makes sure of them, nil when there is none.
 	hauntings []haunting
-	reaping   bool
+	reaper    *reaper
 	// retired servers are out of the table; they close once nothing waits.
 	retired bool
 }
@@ -130,6 +129,9 @@ func (s *server) backend(db int) (*backend, error) {
 	}
 	if b := s.conns[db]; b != nil {
 		return b, nil
+	}
+	if s.role == roleAbandoned {
+		return nil, errBackendAbandoned
 	}
 	if s.lastErr != nil && s.l.now < s.retryAt {
 		return nil, s.lastErr
@@ -202,7 +204,7 @@ func (b *backend) opened(c *poll.Conn) {
 		}
 		s.runID = b.runID
 	}
-	if b.lapsed() && b.carriesBound() {
+	if b.lapsed() && b.carriesBound() && !b.l.r.faults.trustOpened {
 		// A node that was silent has had its connections killed at the servers; what
 		// queued for this one, before or while it was silent, must not follow them
 		// (SAFETY L4), also when the node is heard again: its slots may have left
@@ -211,10 +213,7 @@ func (b *backend) opened(c *poll.Conn) {
 		return
 	}
 	if b.life != b.srv.life {
-		// What has queued was dispatched by what a process knew that is gone. Nothing
-		// of it has been sent.
-		b.giveUp(errBackendRestarted)
-		return
+		b.dropStale()
 	}
 	b.markDirty()
 }
@@ -288,8 +287,22 @@ func (b *backend) Ended() { b.giveUp(errBackendClosed) }
 
 // giveUp answers all that waits with an error and closes the connection.
 func (b *backend) giveUp(err error) {
+	opened := b.state == backendReady
 	b.drop(err)
-	b.conn.Close()
+	if opened {
+		b.conn.Close()
+	}
+}
+
+// allConns returns the connections that the server has now; some may be opening.
+func (s *server) allConns() []*backend {
+	var all []*backend
+	for _, b := range s.conns {
+		if b != nil {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // Readable hands the replies in data to the requests that wait for them.
@@ -353,8 +366,8 @@ func (b *backend) drop(err error) {
 	if b.state == backendClosed {
 		return
 	}
-	sent := b.state == backendReady && err != errBackendRestarted && err != errBackendNoLease
-	if sent && !b.proven && !b.srv.retired {
+	sent := b.state == backendReady && err != errBackendNoLease
+	if sent && !b.proven && !b.srv.retired && b.srv.role != roleAbandoned {
 		b.srv.backOff(errBackendUnproven)
 	}
 	b.state = backendClosed

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"codis/migrate/fence"
@@ -55,7 +56,7 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	case !cmd.CheckArity(len(args)):
 		s.answer(cmd, cmd.AppendArityError(nil))
 	case cmd.Policy == command.PolicyLocal:
-		s.local(cmd, args)
+		return s.local(cmd, args)
 	case !cmd.Supported(): // refused, now or for good
 		s.answer(cmd, cmd.AppendText(nil))
 	case !s.l.leased() && s.l.bound(cmd):
@@ -65,9 +66,9 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	case cmd.Policy == command.PolicySplit:
 		return s.split(cmd, args, frame)
 	case cmd.Policy == command.PolicyBroadcast:
-		s.broadcast(cmd, frame)
+		return s.broadcast(cmd, frame)
 	default:
-		s.forwardAny(cmd, frame)
+		return s.forwardAny(cmd, frame)
 	}
 	return true
 }
@@ -157,8 +158,7 @@ func (s *session) route(cmd *command.Command, args [][]byte, frame []byte) (take
 			return true
 		}
 		if len(l.keys) == 0 {
-			s.forwardAny(cmd, frame)
-			return true
+			return s.forwardAny(cmd, frame)
 		}
 	}
 	slot, err := slotOf(args, l.keys)
@@ -280,13 +280,20 @@ func (s *session) newRequest(cmd *command.Command) *request {
 }
 
 // forwardAny sends a command to any one master; all of them give the same answer.
-func (s *session) forwardAny(cmd *command.Command, frame []byte) {
-	owners := s.l.table.owners
-	if len(owners) == 0 {
-		s.fail(cmd, s.l.noOwner(0))
-		return
+func (s *session) forwardAny(cmd *command.Command, frame []byte) (taken bool) {
+	l := s.l
+	if len(l.table.owners) == 0 {
+		s.fail(cmd, l.noOwner(0))
+		return true
 	}
-	s.forward(cmd, s.l.servers[owners[0]], noSlot, frame)
+	for _, index := range l.table.owners {
+		if srv := l.servers[index]; !slices.Contains(l.table.turning, srv.group) {
+			s.forward(cmd, srv, noSlot, frame)
+			return true
+		}
+	}
+	_, answered := s.onTurn(cmd)
+	return answered
 }
 
 // fail answers with an error whose text begins with its code word.

@@ -62,68 +62,117 @@ type haunting struct {
 // haunt keeps the slots of requests in flight that were answered with an error
 // because their connection broke or timed out: the server may run them still, and
 // can't any more only after CLIENT KILL ID of that connection was answered, or
-// when it has another run ID (SAFETY L3, and its facts).
+// when it has another run ID (SAFETY L3, and its facts). What runs at a server that
+// is no master concerns nobody, and at one that is being abandoned only if it stays
+// the master after all: see adoptRoles.
 func (b *backend) haunt(slots []uint16) {
+	if len(slots) == 0 || b.l.r.faults.drainForgets {
+		return
+	}
 	h := haunting{clientID: b.clientID, runID: b.runID}
 	for _, slot := range slots {
 		if slot == everySlot { // of this server, see haunted: it may be gone for good
 			h.flush = true
 			continue
 		}
-		b.l.inflight[slot]++
 		h.slots = append(h.slots, slot)
 	}
-	if len(slots) == 0 {
+	at := b.srv
+	if at.retired {
+		at = at.successor()
+	}
+	if at == nil || at.role == roleReplica {
 		return
 	}
-	b.srv.hauntings = append(b.srv.hauntings, h)
-	b.srv.reap()
+	at.hauntings = append(at.hauntings, h)
+	if at.role != roleAbandoned {
+		h.count(b.l, +1)
+	}
+	at.reap()
 }
 
-// reap starts the server's reaper, a goroutine that makes sure of its hauntings
-// one after the other, unless it runs.
+// count adds a haunting to the requests in flight, or takes it off them.
+func (h *haunting) count(l *loop, change int32) {
+	for _, slot := range h.slots {
+		l.inflight[slot] += change
+	}
+}
+
+func (s *server) countHauntings(change int32) {
+	for i := range s.hauntings {
+		s.hauntings[i].count(s.l, change)
+	}
+}
+
+// reaper is a goroutine that makes sure of a server's hauntings.
+type reaper struct{ stop context.CancelFunc }
+
+// stopReaping ends the reaper, if there is one.
+func (s *server) stopReaping() {
+	if s.reaper != nil {
+		s.reaper.stop()
+		s.reaper = nil
+	}
+}
+
+// reap starts the server's reaper, which makes sure of its hauntings one after the
+// other, unless it runs.
 func (s *server) reap() {
-	if s.reaping || len(s.hauntings) == 0 {
+	if s.reaper != nil || len(s.hauntings) == 0 || s.role == roleAbandoned {
 		return
 	}
-	s.reaping = true
+	ctx, stop := context.WithCancel(s.l.r.ctx)
+	me := &reaper{stop}
+	s.reaper = me
 	pending := slices.Clone(s.hauntings)
-	s.l.r.spawn(func(ctx context.Context) {
-		for wait := reapMin; ; wait = min(2*wait, reapMax) {
-			err := s.reaped(ctx, pending)
-			if err == nil {
-				break
-			}
-			if wait < reapMax && 2*wait >= reapMax { // once
-				s.l.log.Warn("a server may still run old requests of this node, and slots can't leave it: CLIENT KILL is tried until it is answered",
-					"group", s.group, "server", s.addr, "error", err)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(wait):
-			}
+	s.l.r.spawn(func(context.Context) {
+		defer stop()
+		if s.reapAll(ctx, pending) {
+			s.l.post(func() { s.reaped(me, len(pending)) })
 		}
-		s.l.post(func() {
-			s.reaping = false
-			for _, h := range pending {
-				for _, slot := range h.slots {
-					s.l.inflight[slot]--
-				}
-			}
-			s.hauntings = append([]haunting(nil), s.hauntings[len(pending):]...)
-			s.reap() // what has come meanwhile
-		})
 	})
+}
+
+// reaped takes the oldest hauntings off, unless the reaper was stopped meanwhile.
+func (s *server) reaped(by *reaper, n int) {
+	if s.reaper != by {
+		return
+	}
+	s.reaper = nil
+	for i := range s.hauntings[:n] {
+		s.hauntings[i].count(s.l, -1)
+	}
+	s.hauntings = append([]haunting(nil), s.hauntings[n:]...)
+	s.reap() // what has come meanwhile
+}
+
+// reapAll tries until the server can't run anything of pending any more; it returns
+// false when ctx ended first.
+func (s *server) reapAll(ctx context.Context, pending []haunting) bool {
+	for wait := reapMin; ; wait = min(2*wait, reapMax) {
+		err := s.killAll(ctx, pending)
+		if err == nil {
+			return true
+		}
+		if wait < reapMax && 2*wait >= reapMax { // once
+			s.l.log.Warn("a server may still run old requests of this node, and slots can't leave it: CLIENT KILL is tried until it is answered",
+				"group", s.group, "server", s.addr, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
 }
 
 // errNoClientID is returned for a server that does not tell its clients' IDs: only
 // its restart helps.
 var errNoClientID = errors.New("it did not answer CLIENT ID")
 
-// reaped returns nil once the server can't run anything that came over the
+// killAll returns nil once the server can't run anything that came over the
 // connections any more.
-func (s *server) reaped(ctx context.Context, pending []haunting) error {
+func (s *server) killAll(ctx context.Context, pending []haunting) error {
 	client, err := s.l.r.dialTool(ctx, s.target, 0)
 	if err != nil {
 		return err
@@ -155,7 +204,7 @@ func (s *server) reaped(ctx context.Context, pending []haunting) error {
 // haunted says whether a FLUSHALL may still run at a server, one of an earlier
 // process maybe. It concerns all slots there, also those that are about to come.
 func (s *server) haunted() bool {
-	return slices.ContainsFunc(s.hauntings, func(h haunting) bool { return h.former || h.flush })
+	return s.role != roleAbandoned && slices.ContainsFunc(s.hauntings, func(h haunting) bool { return h.former || h.flush })
 }
 
 // hauntAll is called once, with the first table of the process: until a master has
@@ -168,15 +217,18 @@ func (l *loop) hauntAll() {
 			slots[r.master] = append(slots[r.master], uint16(slot))
 		} else if m, ok := l.table.moving[slot]; ok {
 			slots[m.from.master] = append(slots[m.from.master], uint16(slot))
-			slots[m.to.master] = append(slots[m.to.master], uint16(slot))
+			if m.to != m.from {
+				slots[m.to.master] = append(slots[m.to.master], uint16(slot))
+			}
 		}
 	}
 	for index, slots := range slots {
-		for _, slot := range slots {
-			l.inflight[slot]++
-		}
 		s := l.servers[index]
-		s.hauntings = append(s.hauntings, haunting{former: true, slots: slots})
+		h := haunting{former: true, slots: slots}
+		s.hauntings = append(s.hauntings, h)
+		if s.role != roleAbandoned {
+			h.count(l, +1)
+		}
 		s.reap()
 	}
 }

@@ -26,7 +26,13 @@ const (
 
 // local answers what the proxy knows by itself. Short answers are given at once;
 // what asks other loops or servers runs on a goroutine, see park.
-func (s *session) local(cmd *command.Command, args [][]byte) {
+func (s *session) local(cmd *command.Command, args [][]byte) (taken bool) {
+	switch cmd.Local {
+	case command.LocalSlotsInfo, command.LocalSlotsScan: // they walk the keys of masters
+		if free, answered := s.onTurn(cmd); !free {
+			return answered
+		}
+	}
 	switch cmd.Local {
 	case command.LocalPing:
 		switch {
@@ -95,6 +101,7 @@ func (s *session) local(cmd *command.Command, args [][]byte) {
 	default:
 		s.client(cmd, args)
 	}
+	return true
 }
 
 func (s *session) selectDB(arg []byte) []byte {

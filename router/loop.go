@@ -49,7 +49,9 @@ type loop struct {
 	// moves are the slots on hold or on their way; leaving are those that have
 	// arrived while accesses of their plan were under way, with the epoch of that
 	// table; keyAccess are the accesses themselves. movedCount is over all moves.
-	moves      map[int]*move
+	moves map[int]*move
+	// turnSince is when this loop saw the turns under way begin, by group.
+	turnSince  map[int]int64
 	leaving    map[int]uint64
 	keyAccess  map[accessKey]*access
 	started    []*access
@@ -197,6 +199,9 @@ func (l *loop) adopt(t *table) {
 	l.byTarget = make(map[target]*server, len(t.targets))
 	l.servers = make([]*server, len(t.targets))
 	for i, at := range t.targets {
+		if f := l.r.faults.resolve; f != nil {
+			at = f(at)
+		}
 		s := known[at]
 		if s == nil {
 			s = &server{l: l, target: at, stats: counted[at.addr]}
@@ -208,14 +213,22 @@ func (l *loop) adopt(t *table) {
 		delete(known, at)
 		l.servers[i], l.byTarget[at] = s, s
 	}
+	l.adoptMoves(t, old)
+	l.adoptTurns(t)
+	l.adoptRoles(t)
 	for _, gone := range known {
 		gone.retired = true
+		gone.turnOver()
 		l.retired = append(l.retired, gone)
 		gone.closeIdle()
 	}
+	for _, s := range l.retired {
+		if next := s.successor(); next != nil && next.role == roleAbandoned {
+			s.breakOff()
+		}
+	}
 	clear(l.picked)
 	l.slowerThan = t.limits.slowerThan
-	l.adoptMoves(t, old)
 	if first && l.index == 0 {
 		l.hauntAll()
 	}

@@ -8,10 +8,16 @@ import (
 	"codis/router/command"
 )
 
-// moving is what the table says of a slot that is on hold or on its way.
+// moving is what the table says of a slot that is on hold or on its way. One that
+// is on hold only because its group gets another master is served from and to the
+// same group.
 type moving struct {
-	phase    topology.Phase
-	epoch    uint64 // of the plan: the index of the entry that held the slot
+	phase topology.Phase
+	epoch uint64 // of the plan: the index of the entry that held the slot
+	// held is the epoch of the entry since which requests wait, 0 if they do not.
+	held uint64
+	// turned is the last turn of the two groups that has ended.
+	turned   uint64
 	from, to *route
 }
 
@@ -33,10 +39,10 @@ type waitingSession struct {
 }
 
 // same says whether keys that have moved in one view have in another: the plan
-// and the servers are the same (SAFETY M5). A server that restarted is noticed by
-// its connections, see forgetMoved.
+// and the servers are the same (SAFETY M5), and none was replaced under its address.
+// A server that restarted is noticed by its connections, see forgetMoved.
 func (m *moving) same(o *moving, servers func(*route) *server, old func(*route) *server) bool {
-	return m.epoch == o.epoch && servers(m.from) == old(o.from) && servers(m.to) == old(o.to)
+	return m.epoch == o.epoch && m.turned == o.turned && servers(m.from) == old(o.from) && servers(m.to) == old(o.to)
 }
 
 // adoptMoves builds the loop's view of the moving slots of a new table.
@@ -48,8 +54,10 @@ func (l *loop) adoptMoves(t *table, oldServers []*server) {
 	for slot, m := range t.moving {
 		next := &move{moving: m, since: l.now}
 		if was := previous[slot]; was != nil && was.epoch == m.epoch {
-			next.since = was.since
-			if m.same(&was.moving, now, before) {
+			if was.held == m.held {
+				next.since = was.since
+			}
+			if m.same(&was.moving, now, before) || l.r.faults.keepMoved {
 				next.moved = was.moved
 			}
 		}
@@ -67,25 +75,33 @@ func (l *loop) adoptMoves(t *table, oldServers []*server) {
 
 // forgetMoved empties the caches of moved keys: a server has restarted.
 func (l *loop) forgetMoved() {
+	if l.r.faults.keepMoved {
+		return
+	}
 	for _, m := range l.moves {
 		clear(m.moved[:])
 	}
 	l.movedCount = 0
 }
 
-// onHold handles a request to a slot on hold: it waits, or past the deadline gets
-// an error that asks the client to try again. It says whether it was answered.
+// onHold handles a request to a slot on hold. It says whether it was answered.
 func (s *session) onHold(cmd *command.Command, m *move, slot int) (answered bool) {
+	return s.waitHeld(cmd, m.since, fmt.Sprintf("slot %d is on hold", slot))
+}
+
+// waitHeld has a request wait that can't be taken since a while, or past the
+// deadline answers it with an error that asks the client to try again.
+func (s *session) waitHeld(cmd *command.Command, since int64, what string) (answered bool) {
 	l := s.l
 	limits := &l.table.limits
-	deadline := m.since + int64(limits.holdDeadline)
+	deadline := since + int64(limits.holdDeadline)
 	switch {
 	case l.now >= deadline:
 		l.stats.holdRefused[refusedLate]++
-		s.fail(cmd, fmt.Errorf("TRYAGAIN slot %d is on hold for longer than hold-deadline, see CODIS.JOBS", slot))
+		s.fail(cmd, fmt.Errorf("TRYAGAIN %s for longer than hold-deadline, see CODIS.JOBS and CODIS.GROUPS", what))
 	case len(l.waiting) >= limits.holdRequests || l.heldBytes >= limits.holdBytes:
 		l.stats.holdRefused[refusedFull]++
-		s.fail(cmd, fmt.Errorf("TRYAGAIN slot %d is on hold, and too much waits for it already", slot))
+		s.fail(cmd, fmt.Errorf("TRYAGAIN %s, and too much waits for it already", what))
 	default:
 		l.stats.held++
 		s.pause |= pauseHeld
@@ -131,10 +147,8 @@ func (l *loop) checkWaiting() {
 func (l *loop) checkDrained() {
 	epoch := l.table.epoch
 	for slot, m := range l.moves {
-		if m.phase == topology.PhaseHolding &&
-			(l.inflight[slot]+l.inflight[everySlot] > 0 ||
-				l.servers[m.from.master].haunted() || l.servers[m.to.master].haunted()) {
-			epoch = min(epoch, m.epoch-1)
+		if m.held != 0 && l.busy(slot, m) {
+			epoch = min(epoch, m.held-1)
 		}
 	}
 	for slot, since := range l.leaving {
@@ -148,6 +162,16 @@ func (l *loop) checkDrained() {
 		l.drained = epoch
 		l.r.noteDrained(l.index, epoch)
 	}
+}
+
+// busy says whether anything of a slot on hold is under way.
+func (l *loop) busy(slot int, m *move) bool {
+	inflight := l.inflight[slot] + l.inflight[everySlot]
+	if f := l.r.faults.uncounted; f != nil {
+		inflight -= f(l, slot)
+	}
+	return inflight > 0 || l.accesses[slot] > 0 ||
+		l.servers[m.from.master].haunted() || l.servers[m.to.master].haunted()
 }
 
 // noteDrained is called by a loop that has drained up to an epoch; when all have,

@@ -112,7 +112,7 @@ func (l *loop) complete(q *request, reply []byte) {
 	case q.access != nil:
 		l.completeAccess(q, reply)
 		return
-	case q.bound && !l.leased():
+	case q.bound && !l.leased() && !l.r.faults.replyUnleased:
 		l.loseLease(q)
 		return
 	}
@@ -141,7 +141,7 @@ func (l *loop) complete(q *request, reply []byte) {
 
 // finish is complete for a request that holds its reply already.
 func (l *loop) finish(q *request) {
-	if q.bound && !l.leased() {
+	if q.bound && !l.leased() && !l.r.faults.replyUnleased {
 		l.loseLease(q)
 		return
 	}

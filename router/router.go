@@ -75,6 +75,8 @@ type Config struct {
 	Acked func(epoch uint64)
 	// Logger takes what operators should see; nil takes slog's default.
 	Logger *slog.Logger
+
+	faults faults
 }
 
 // Validate says what is wrong with the configuration; it changes nothing.
@@ -128,6 +130,9 @@ type Router struct {
 	stopped   bool
 	listeners []net.Listener
 
+	// faults are the rules that a test has turned off.
+	faults faults
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -150,7 +155,7 @@ func New(cfg Config, admin Admin) (*Router, error) {
 		cfg.Logger = slog.Default()
 	}
 	r := &Router{
-		cfg: cfg, admin: admin, log: cfg.Logger.With("component", "router"),
+		cfg: cfg, faults: cfg.faults, admin: admin, log: cfg.Logger.With("component", "router"),
 		started: time.Now(), state: new(topology.State),
 		buffered: make([]atomic.Int64, cfg.Loops), served: make([]atomic.Pointer[served], cfg.Loops),
 	}

@@ -177,14 +177,17 @@ func (s *session) sendPieces(cmd *command.Command, args [][]byte, pieces []piece
 
 // broadcast sends a command to every master that owns slots, and scripts and
 // functions to every master, because slots may come to it later.
-func (s *session) broadcast(cmd *command.Command, frame []byte) {
+func (s *session) broadcast(cmd *command.Command, frame []byte) (taken bool) {
 	if !s.permitted(cmd) {
-		return
+		return true
 	}
 	l := s.l
+	if free, answered := s.onTurn(cmd); !free {
+		return answered
+	}
 	if l.table.fenced && cmd.Family != command.FamilyScripting {
 		s.broadcastFenced(cmd)
-		return
+		return true
 	}
 	masters := l.table.owners
 	if cmd.Family == command.FamilyScripting {
@@ -192,7 +195,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 	}
 	if len(masters) == 0 {
 		s.fail(cmd, l.noOwner(0))
-		return
+		return true
 	}
 	pieces := l.pieces[:0]
 	defer func() { l.pieces = pieces[:0] }()
@@ -201,7 +204,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 		b, err := srv.ready(s.db)
 		if err != nil { // before anything is sent: all masters or none
 			s.answer(cmd, srv.appendError(nil, err))
-			return
+			return true
 		}
 		pieces = append(pieces, piece{b: b})
 	}
@@ -212,6 +215,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) {
 	for i := range pieces {
 		pieces[i].b.send(l.newPart(q, i), frame)
 	}
+	return true
 }
 
 // newJoined queues the request that stands for all parts.

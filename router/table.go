@@ -53,8 +53,12 @@ type table struct {
 	slots  [topology.SlotCount]*route
 	moving map[int]moving
 	// fenced says that a move is under way or not cleaned up: there are reserved keys.
-	fenced  bool
+	fenced bool
+	// turning are the groups that are getting another master.
+	turning []int
+	// targets are all servers, roles what each of them is.
 	targets []target
+	roles   []role
 	// masters are the masters of all groups, owners of those that own slots.
 	masters, owners []int
 	readFrom        readFrom
@@ -113,6 +117,9 @@ func newTable(s *topology.State, health map[string]Health, here place) *table {
 			own = *group.Auth
 		}
 		routes[id] = t.addGroup(group, own, health, maxLag, here)
+		if group.Turn != nil {
+			t.turning = append(t.turning, id)
+		}
 	}
 	owning := make(map[int]bool, len(routes))
 	own := func(group int) {
@@ -126,17 +133,23 @@ func newTable(s *topology.State, health map[string]Health, here place) *table {
 		if r == nil {
 			continue
 		}
-		if slot.Phase == topology.PhaseServing {
+		own(slot.Group)
+		held := heldBy(s, slot)
+		if slot.Phase == topology.PhaseServing && held == 0 {
 			t.slots[i] = r
-		} else {
-			if t.moving == nil {
-				t.moving = make(map[int]moving)
-			}
+			continue
+		}
+		if t.moving == nil {
+			t.moving = make(map[int]moving)
+		}
+		m := moving{phase: slot.Phase, epoch: slot.Epoch, held: held, from: r, to: r}
+		if slot.Phase != topology.PhaseServing {
 			t.fenced = true
-			t.moving[i] = moving{phase: slot.Phase, epoch: slot.Epoch, from: r, to: routes[slot.Target]}
+			m.to = routes[slot.Target]
+			m.turned = max(s.Groups[slot.Group].Turned, s.Groups[slot.Target].Turned)
 			own(slot.Target)
 		}
-		own(slot.Group)
+		t.moving[i] = m
 	}
 	slices.Sort(t.owners)
 	for _, job := range s.Jobs {
@@ -179,6 +192,7 @@ func (t *table) addGroup(g topology.Group, auth topology.Credentials, health map
 	for _, server := range g.Servers {
 		index := len(t.targets)
 		t.targets = append(t.targets, target{group: g.ID, addr: server.Addr, user: auth.User, password: auth.Password})
+		t.roles = append(t.roles, roleOf(g, server.Addr))
 		seen := health[server.Addr]
 		if server.Addr == g.Master {
 			r.master = index
