@@ -47,3 +47,26 @@ func (o *Ops) JobCancel(ctx context.Context, who Caller, r JobCancel) (Done, err
 	}
 	return done, nil
 }
+
+// JobLimit sets how many keys and bytes a second an unfinished job may move. What is
+// nil stays as it is; 0 is for what the settings say.
+type JobLimit struct {
+	ID                            uint64
+	KeysPerSecond, BytesPerSecond *int64
+}
+
+// JobLimit changes a job's limits; what is under way keeps to them at once.
+func (o *Ops) JobLimit(ctx context.Context, who Caller, r JobLimit) (Done, error) {
+	j, err := jobOf(o.cfg.Store.State(), r.ID)
+	if err != nil {
+		return Done{}, err
+	}
+	limit := topology.JobLimit{ID: r.ID, KeysPerSecond: j.Options.KeysPerSecond, BytesPerSecond: j.Options.BytesPerSecond}
+	if r.KeysPerSecond != nil {
+		limit.KeysPerSecond = *r.KeysPerSecond
+	}
+	if r.BytesPerSecond != nil {
+		limit.BytesPerSecond = *r.BytesPerSecond
+	}
+	return Done{}, o.propose(ctx, who, limit)
+}

@@ -19,7 +19,28 @@ func parseMigrate(args [][]byte) (change, error) {
 	if r.To, err = parseGroup(args[2]); err != nil {
 		return nil, err
 	}
-	for rest := args[3:]; len(rest) > 0; {
+	return r.change(args[3:])
+}
+
+// parseMigrateCount reads count from to [DRYRUN] [CONSENT] [KEYS n] [BYTES n].
+func parseMigrateCount(args [][]byte) (change, error) {
+	some := topology.MigrateCount{}
+	var err error
+	if some.Count, err = strconv.Atoi(string(args[0])); err != nil {
+		return nil, badArg("%s is not a number of slots", quote(args[0]))
+	}
+	if some.From, err = parseGroup(args[1]); err != nil {
+		return nil, err
+	}
+	if some.To, err = parseGroup(args[2]); err != nil {
+		return nil, err
+	}
+	return Migrate{Some: &some}.change(args[3:])
+}
+
+// change reads the options that follow what is to be moved.
+func (r Migrate) change(rest [][]byte) (_ change, err error) {
+	for len(rest) > 0 {
 		if rest, err = r.MoveOptions.parse(rest); err != nil {
 			return nil, err
 		}
@@ -150,6 +171,32 @@ func parseJobCancel(args [][]byte) (change, error) {
 	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
 		return o.JobCancel(ctx, who, JobCancel{ID: id})
 	}, err
+}
+
+// parseJobLimit reads id [KEYS n] [BYTES n], where 0 stands for the setting.
+func parseJobLimit(args [][]byte) (change, error) {
+	id, err := parseJob(args[0])
+	if err != nil {
+		return nil, err
+	}
+	r := JobLimit{ID: id}
+	for rest := args[1:]; len(rest) > 0; rest = rest[2:] {
+		var limit int64
+		if len(rest) > 1 {
+			limit, err = strconv.ParseInt(string(rest[1]), 10, 64)
+		}
+		switch {
+		case err != nil || len(rest) == 1 || limit < 0:
+			return nil, badArg("%s needs a number a second, 0 for what the settings say", quote(rest[0]))
+		case is(rest[0], "KEYS"):
+			r.KeysPerSecond = &limit
+		case is(rest[0], "BYTES"):
+			r.BytesPerSecond = &limit
+		default:
+			return nil, badArg("unexpected %s, only KEYS and BYTES may follow", quote(rest[0]))
+		}
+	}
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.JobLimit(ctx, who, r) }, nil
 }
 
 // parseFsckRepair reads [ORPHANS].

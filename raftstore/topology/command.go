@@ -133,7 +133,7 @@ var decoders = tableOf(
 	bodyOf[ServerAttach](), bodyOf[ServerDetach](), bodyOf[ServerUpdate](),
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),
 	bodyOf[TurnBegin](), bodyOf[TurnDone](), bodyOf[TurnAbandon](), bodyOf[ForkMeasured](),
-	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobReport](),
+	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobLimit](), bodyOf[JobReport](),
 	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
 )
 

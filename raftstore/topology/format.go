@@ -13,7 +13,7 @@ import (
 //
 //	1  groups, nodes, settings
 //	2  jobs and moving slots
-//	3  turns of groups, and the entry that raises the format
+//	3  turns of groups, limits of jobs that change, and the entry that raises the format
 //
 // What is newer than oldestFormat says so: a body by since, a setting by Since. A new
 // field is left out of JSON while it is zero. What an older command does changes
@@ -72,6 +72,7 @@ func (TurnBegin) since() Format    { return 3 }
 func (TurnDone) since() Format     { return 3 }
 func (TurnAbandon) since() Format  { return 3 }
 func (ForkMeasured) since() Format { return 3 }
+func (JobLimit) since() Format     { return 3 }
 
 // FormatRaise lets the cluster go by a newer format. The leader proposes it when
 // every member has said that it knows that format.

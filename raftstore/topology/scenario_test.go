@@ -89,6 +89,8 @@ func (w *world) step(line string) string {
 		return w.settings()
 	case "jobs":
 		return w.jobs()
+	case "plan-migrate-count":
+		return w.planMigrateCount(rest)
 	case "plan-migrate":
 		return w.planMigrate(rest)
 	case "rebalance":
@@ -277,6 +279,14 @@ func (w *world) planMigrate(rest string) string {
 		w.tb.Fatal(err)
 	}
 	return showPlan(PlanMigrate(w.state, start, end, to))
+}
+
+func (w *world) planMigrateCount(rest string) string {
+	var m MigrateCount
+	if _, err := fmt.Sscan(rest, &m.Count, &m.From, &m.To); err != nil {
+		w.tb.Fatal(err)
+	}
+	return showPlan(PlanMigrateCount(w.state, m))
 }
 
 func (w *world) planRebalance(rest string) string {
