@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"codis/admin"
 )
 
 // Ops is the operations. Its methods are called by any number of goroutines at a
@@ -21,6 +23,8 @@ import (
 type Ops interface {
 	// JSON runs one CODIS.* command and returns its answer, or a *topology.Error.
 	JSON(ctx context.Context, caller string, words ...string) (json.RawMessage, error)
+	// Nodes lists all nodes, with what is known of them.
+	Nodes(ctx context.Context, q admin.NodesQuery) (admin.NodeList, error)
 	// Subscribe gives a channel that gets a value after the table has changed, and what
 	// ends the subscription. It does not block.
 	Subscribe() (changed <-chan struct{}, end func())
@@ -47,6 +51,7 @@ type API struct {
 	mux      *http.ServeMux
 	sessions *sessions
 	hub      *hub
+	series   series
 	// streams has a place for each client that gets events.
 	streams chan struct{}
 	stop    context.CancelFunc
@@ -69,7 +74,9 @@ func New(cfg Config) (*API, error) {
 	a.mux = a.newMux(routes())
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	a.running.Go(func() { a.hub.run(ctx) }) // ends with ctx; Close waits
+	// Both end with ctx; Close waits.
+	a.running.Go(func() { a.hub.run(ctx) })
+	a.running.Go(func() { a.series.run(ctx, cfg.Ops) })
 	return a, nil
 }
 

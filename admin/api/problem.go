@@ -51,7 +51,7 @@ func statusOf(code topology.Code) int {
 	switch code {
 	case topology.CodeNoGroup, topology.CodeNoServer, topology.CodeNoNode, topology.CodeNoJob:
 		return http.StatusNotFound
-	case topology.CodeExists, topology.CodeBusy, topology.CodeStale:
+	case topology.CodeExists, topology.CodeBusy, topology.CodeStale, topology.CodeUpgrade:
 		return http.StatusConflict
 	case topology.CodeBadArg:
 		return http.StatusBadRequest

@@ -42,24 +42,26 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	return values, nil
 }
 
-func lookupKeys(r *http.Request) ([]string, error) {
+func lookupKeys(_ *API, r *http.Request) (ask, error) {
 	values, err := query(r, "key")
 	if err != nil {
-		return nil, err
+		return ask{}, err
 	}
 	keys := values["key"]
 	if len(keys) == 0 || len(keys) > maxLookup {
-		return nil, badRequest("want 1 to %d parameters key, not %d", maxLookup, len(keys))
+		return ask{}, badRequest("want 1 to %d parameters key, not %d", maxLookup, len(keys))
 	}
-	return append([]string{"CODIS.SLOT"}, keys...), nil
+	return ask{words: append([]string{"CODIS.SLOT"}, keys...)}, nil
 }
 
-func showHistory(r *http.Request) ([]string, error) {
+func showHistory(_ *API, r *http.Request) (ask, error) {
 	values, err := query(r, "count")
 	if err != nil || !values.Has("count") {
-		return wordsHistory, err
+		return ask{words: wordsHistory}, err
 	}
-	return []string{"CODIS.HISTORY", values.Get("count")}, nil
+	return ask{words: []string{"CODIS.HISTORY", values.Get("count")}}, nil
 }
 
-func showJob(r *http.Request) ([]string, error) { return []string{"CODIS.JOB", r.PathValue("id")}, nil }
+func showJob(_ *API, r *http.Request) (ask, error) {
+	return ask{words: []string{"CODIS.JOB", r.PathValue("id")}}, nil
+}
