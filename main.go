@@ -274,6 +274,7 @@ func (n *Node) startProber(context.Context, *config.Ports) error {
 		return err
 	}
 	n.prober = prober
+	n.metrics.MustRegister(failover.NewCollector(prober, n.store.State))
 	n.onStop("the probes", func(context.Context) error {
 		prober.Close()
 		return nil
@@ -290,6 +291,7 @@ func (n *Node) startMover(context.Context, *config.Ports) error {
 		return err
 	}
 	n.mover = mover
+	n.metrics.MustRegister(mover.Collector())
 	n.store.SetLeaderWork(mover.Run)
 	return nil
 }

@@ -95,6 +95,8 @@ type Controller struct {
 	store Store
 	log   *slog.Logger
 
+	moved moved
+
 	mu    sync.Mutex
 	tally map[uint64]*tally // by job
 }

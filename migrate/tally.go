@@ -20,6 +20,7 @@ type tally struct {
 	left   float64 // about how many keys are to be moved
 	reason map[taskKey]string
 	limit  limiter
+	total  *moved // of all jobs
 }
 
 func (c *Controller) tallyOf(job uint64) *tally {
@@ -27,7 +28,7 @@ func (c *Controller) tallyOf(job uint64) *tally {
 	defer c.mu.Unlock()
 	t := c.tally[job]
 	if t == nil {
-		t = &tally{reason: map[taskKey]string{}}
+		t = &tally{reason: map[taskKey]string{}, total: &c.moved}
 		if j, ok := c.store.State().Jobs[job]; ok {
 			t.keys, t.bytes, t.was = j.Progress.Keys, j.Progress.Bytes, j.Progress.Keys
 		}
@@ -38,6 +39,8 @@ func (c *Controller) tallyOf(job uint64) *tally {
 
 // add counts keys that have moved.
 func (t *tally) add(keys int, bytes int64) {
+	t.total.keys.Add(int64(keys))
+	t.total.bytes.Add(bytes)
 	t.mu.Lock()
 	t.keys += int64(keys)
 	t.bytes += bytes

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"codis/raftstore/topology"
 )
 
@@ -96,23 +94,4 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 	close(let)
 	n.Store = nil
-}
-
-func TestCollector(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, "n1").open()
-	waitFor(t, "a cluster of one", func() bool { return settled(n) })
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(n.Collector())
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, family := range families {
-		got[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
-	}
-	if len(got) != len(metrics) || got["codis_raft_is_leader"] != 1 || got["codis_raft_voters"] != 1 || got["codis_raft_table_epoch"] == 0 {
-		t.Errorf("metrics %v", got)
-	}
 }

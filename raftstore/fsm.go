@@ -42,6 +42,9 @@ type fsm struct {
 	past past
 	now  func() int64
 
+	// busy says that entries are being applied.
+	busy atomic.Bool
+
 	stopped atomic.Pointer[error]
 	failed  chan struct{}
 }
@@ -70,6 +73,8 @@ func (f *fsm) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry
 // ApplyBatch implements raft.BatchingFSM: a batch is published and written to disk
 // once. Every answer is an applied or an error.
 func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
+	f.busy.Store(true)
+	defer f.busy.Store(false)
 	answers := make([]any, len(entries))
 	for i, entry := range entries {
 		answers[i] = f.apply(entry)

@@ -183,7 +183,12 @@ func (s *Store) commitEntry(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.await(ctx, s.raft.Barrier(s.cfg.PeerTimeout))
+	began := time.Now()
+	err := s.await(ctx, s.raft.Barrier(s.cfg.PeerTimeout))
+	if err == nil {
+		s.commits.lease.Observe(time.Since(began).Seconds())
+	}
+	return err
 }
 
 // nodes is for Status.

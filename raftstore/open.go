@@ -31,7 +31,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("raftstore: %w", err)
 	}
 	s := &Store{
-		cfg: cfg, log: cfg.Logger.With("component", "raftstore"),
+		cfg: cfg, log: cfg.Logger.With("component", "raftstore"), commits: newCommitTimes(),
 		nudge: make(chan struct{}, 1), ackNow: make(chan struct{}, 1), renewNow: make(chan struct{}, 1), failed: make(chan struct{}), closed: make(chan struct{}),
 		unreachable: map[string]struct{}{}, raftLines: &repeats{last: map[string]time.Time{}},
 	}

@@ -119,10 +119,12 @@ func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
 	if err := s.State().Admit(c); err != nil {
 		return applied{}, permanent{s.namingOutdated(err)}
 	}
+	began := time.Now()
 	future := s.raft.Apply(data, 0)
 	if err := s.await(ctx, future); err != nil {
 		return applied{}, err
 	}
+	s.commits.change.Observe(time.Since(began).Seconds())
 	switch answer := future.Response().(type) {
 	case applied:
 		return answer, nil

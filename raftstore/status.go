@@ -3,6 +3,7 @@ package raftstore
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -32,7 +33,8 @@ type Status struct {
 	LeaderID, LeaderAddr string
 	Term, CommitIndex    uint64
 	// AppliedIndex is that of the FSM, which may be behind what the table shows
-	// while entries are replayed after a restart.
+	// while entries are replayed after a restart. Entries that say nothing to the FSM,
+	// as those for leases, count once all before them are applied.
 	AppliedIndex uint64
 	// Voters and Nonvoters are the IDs of Raft's configuration, sorted.
 	Voters, Nonvoters []string
@@ -72,9 +74,10 @@ func (s *Store) Status() Status {
 	state := s.State()
 	status := Status{
 		ID: s.self.ID, ClusterID: state.ClusterID,
-		Term: s.raft.CurrentTerm(), CommitIndex: s.raft.CommitIndex(), AppliedIndex: s.table.applied.Load(),
+		Term:     s.raft.CurrentTerm(),
 		LeaderID: s.leaderID(), LastContact: -1, LeaseLeft: s.lease.left(s.now()), Joined: s.seen.Load(), Removed: s.removed.Load(),
 	}
+	status.CommitIndex, status.AppliedIndex = s.progress()
 	if book := s.leases.Load(); book != nil {
 		status.Nodes = book.nodes(state)
 	}
@@ -90,6 +93,19 @@ func (s *Store) Status() Status {
 		status.LastContact = time.Since(last)
 	}
 	return status
+}
+
+// progress returns how far the log is committed and applied. The FSM is given
+// neither Raft's own entries nor barriers, so where it has nothing to do, it has
+// applied all that is committed.
+func (s *Store) progress() (committed, applied uint64) {
+	committed = s.raft.CommitIndex()
+	stats := s.raft.Stats()
+	handed, err := strconv.ParseUint(stats["applied_index"], 10, 64)
+	if err == nil && handed >= committed && stats["fsm_pending"] == "0" && !s.fsm.busy.Load() && s.fsm.err() == nil {
+		return committed, committed
+	}
+	return committed, min(s.table.applied.Load(), committed)
 }
 
 func (s *Store) role(nonvoters []string) Role {
@@ -161,6 +177,7 @@ func (s *Store) noteEvent(event raft.Observation) {
 		if data.LeaderID == "" {
 			s.log.Warn("there is no leader")
 		} else {
+			s.leaders.Add(1)
 			s.log.Info("the leader is known", "leader", string(data.LeaderID))
 		}
 		s.leaderChanged.all()

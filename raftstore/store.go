@@ -49,6 +49,9 @@ type Store struct {
 	leases           atomic.Pointer[leases] // everybody's, while this node leads; nil else
 	ackNow, renewNow chan struct{}          // one slot each: sendAcks, keepLease have something to do
 
+	commits commitTimes
+	leaders atomic.Uint64 // how often this node has learned of a leader
+
 	seen    atomic.Bool // this node was in the published table once
 	removed atomic.Bool
 
