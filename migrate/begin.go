@@ -155,18 +155,22 @@ func (h *hold) deadline(ctx context.Context, l *link) (int64, error) {
 
 // together runs all and returns the first error, after all have ended.
 func (h *hold) together(ctx context.Context, parts ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Not the context's cause: at a deadline that would not say who was late.
+	var first error
+	var once sync.Once
 	var all sync.WaitGroup
 	for _, part := range parts {
 		all.Go(func() {
 			if err := part(ctx); err != nil {
-				cancel(err)
+				once.Do(func() { first = err })
+				cancel()
 			}
 		})
 	}
 	all.Wait()
-	return context.Cause(ctx)
+	return first
 }
 
 // barrier waits until no node writes at the old group any more.
@@ -207,19 +211,19 @@ func (h *hold) finish(ctx context.Context) error {
 			return h.from.wrap(fmt.Errorf("keys have come to database %d, which nodes do not use", db))
 		}
 		if !slices.Contains(known, db) {
-			more = append(more, db) // also where the fences are the only keys
+			more = append(more, db) // also where the fence is the only key
 		}
 	}
-	if err := h.mark(ctx, slices.DeleteFunc(more, func(db int) bool { return facts.keys[db] <= int64(len(h.slots)) })); err != nil {
+	if err := h.mark(ctx, slices.DeleteFunc(more, func(db int) bool { return facts.keys[db] <= 1 })); err != nil {
 		return err
 	}
 	return h.purgeLeftovers(ctx)
 }
 
-// fence sets X(slot) in every database of the old group.
+// fence sets X(epoch) in every database of the old group.
 func (h *hold) fence(ctx context.Context) error {
 	return h.setUp(ctx, h.from, h.dbs, h.needFrom, func(dst []byte) []byte {
-		return fence.AppendSetFences(dst, h.epoch, h.slots, h.deadlineFrom)
+		return fence.AppendSetFence(dst, h.epoch, h.deadlineFrom)
 	})
 }
 

@@ -34,7 +34,7 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
 		return err
 	}
-	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFences(dst, t.epoch, slots) }, t.epoch); err != nil {
+	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFence(dst, t.epoch) }, t.epoch); err != nil {
 		return err
 	}
 	_, err := r.c.propose(ctx, topology.SlotsCleaned{Job: t.job, Epoch: t.epoch})

@@ -80,12 +80,12 @@ func (g *gate) plain(ctx context.Context, keys []fence.Key) (values, error) {
 		per = 2
 	}
 	l.out = fence.AppendDump(l.out, keys, !g.persistent)
-	l.out = g.batch.AppendFences(l.out, keys)
+	l.out = g.batch.AppendFence(l.out)
 	frames, err := l.do(ctx, per*len(keys)+1)
 	if err != nil {
 		return values{}, err
 	}
-	if set, err := g.batch.ParseFences(frames[per*len(keys)]); err != nil {
+	if set, err := g.batch.ParseFence(frames[per*len(keys)]); err != nil {
 		return values{}, l.wrap(err)
 	} else if !set {
 		return values{}, l.wrap(g.fenced())

@@ -59,12 +59,13 @@ type mover struct {
 	slots [topology.SlotCount]bool
 	list  []int
 
-	scan, unlink *link        // to the old group's master
-	gates        [2]*link     // too: it works on one flight while the other is on its way
-	restores     [lanes]*link // to the new one's
-	pings        [2]*link
-	idle         [2]time.Duration
-	brakes       [2]brake
+	scan     *link        // to the old group's master
+	unlinks  [2]*link     // too
+	gates    [2]*link     // too: it works on one flight while the other is on its way
+	restores [lanes]*link // to the new one's
+	pings    [2]*link
+	idle     [2]time.Duration
+	brakes   [2]brake
 
 	persistent bool // no key of the database has an expiry
 
@@ -82,7 +83,7 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 			m.close()
 		}
 	}()
-	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlink, &m.pings[0]}
+	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlinks[0], &m.unlinks[1], &m.pings[0]}
 	target := []**link{&m.pings[1]}
 	for i := range m.restores {
 		target = append(target, &m.restores[i])
@@ -117,7 +118,7 @@ func (m *mover) same(facts ...serverFacts) error {
 
 // links are the connections that work in a database.
 func (m *mover) links() []*link {
-	return append([]*link{m.scan, m.gates[0], m.gates[1], m.unlink}, m.restores[:]...)
+	return append([]*link{m.scan, m.gates[0], m.gates[1], m.unlinks[0], m.unlinks[1]}, m.restores[:]...)
 }
 
 func (m *mover) close() {
@@ -214,7 +215,7 @@ func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 
 // settle makes sure that the old group's replicas have deleted what its master
 // has: one that is promoted later must not hold keys of slots that are elsewhere.
-func (m *mover) settle(ctx context.Context) error { return m.replicas(ctx, m.unlink) }
+func (m *mover) settle(ctx context.Context) error { return m.replicas(ctx, m.scan) }
 
 const (
 	// waitRound is how long one WAIT of the mover takes at most, waitRounds how

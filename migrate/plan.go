@@ -62,13 +62,10 @@ type observation struct {
 const (
 	// batchKeys is how many keys the slots of a batch have at least, where there
 	// are so many slots: each batch costs at least two scans of the whole group.
-	batchKeys = 250_000
+	batchKeys = 1_000_000
 	// batchKeysMax bounds a batch from above: a moved set takes about 80 bytes a
 	// key, and all of a batch shall take less than 256 MB.
 	batchKeysMax = 3_000_000
-	// batchSlotsMax bounds what is done while clients wait: fences of each slot in
-	// each database.
-	batchSlotsMax = 256
 )
 
 // plan returns the tasks that should run, also those that do. It is a pure
@@ -143,7 +140,7 @@ func batchSlots(s *topology.State, perSlot float64) int {
 	if perSlot <= 0 {
 		return n
 	}
-	n = max(n, int(min(batchKeys/perSlot, batchSlotsMax)))
+	n = max(n, int(min(batchKeys/perSlot, topology.SlotCount)))
 	return max(1, min(n, int(min(batchKeysMax/perSlot, topology.SlotCount))))
 }
 

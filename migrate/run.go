@@ -50,7 +50,9 @@ func (r *run) start(ctx context.Context) {
 	defer r.mu.Unlock()
 	r.forget(state)
 	now := time.Now()
-	for _, t := range plan(state, observation{active: r.tasks, perSlot: r.perSlot}) {
+	tasks := plan(state, observation{active: r.tasks, perSlot: r.perSlot})
+	r.c.forgetReasons(tasks, r.tasks)
+	for _, t := range tasks {
 		if t.step == stepClean && r.seen[t.epoch].IsZero() {
 			r.seen[t.epoch] = now
 		}

@@ -74,7 +74,7 @@ func (m *mover) database(ctx context.Context, db int) error {
 		}
 	}, func(_ int, l *link) error { return m.gateStage(ctx, l, keys, found) })
 	stage(m.restores[:], func() { close(moved) }, func(lane int, l *link) error { return m.restoreStage(ctx, l, found[lane], moved) })
-	stage([]*link{m.unlink}, func() {}, func(_ int, l *link) error { return m.unlinkStage(ctx, l, moved) })
+	stage(m.unlinks[:], func() {}, func(_ int, l *link) error { return m.unlinkStage(ctx, l, moved) })
 	stages.Wait()
 	return context.Cause(ctx)
 }
@@ -173,64 +173,4 @@ func (m *mover) fenced() error {
 		return errLost
 	}
 	return errMovedOn
-}
-
-const (
-	// joinBytes and joinKeys bound what goes to a server at a time.
-	joinBytes = 256 << 10
-	joinKeys  = 1024
-)
-
-// join adds what waits already.
-func (v values) join(in <-chan values) values {
-	for v.bytes < joinBytes && len(v.items) < joinKeys {
-		select {
-		case next, ok := <-in:
-			if !ok {
-				return v
-			}
-			v.items, v.bytes = append(v.items, next.items...), v.bytes+next.bytes
-		default:
-			return v
-		}
-	}
-	return v
-}
-
-// unlinkKeys is how many keys one unlink script takes.
-const unlinkKeys = 256
-
-// unlinkStage deletes at the old group what has moved.
-func (m *mover) unlinkStage(ctx context.Context, l *link, in <-chan values) error {
-	batch := fence.NewBatch(m.task.epoch)
-	var keys []fence.Key
-	for v := range in {
-		v = v.join(in)
-		keys = keys[:0]
-		for _, item := range v.items {
-			keys = append(keys, item.Key)
-		}
-		scripts := 0
-		for start := 0; start < len(keys); start += unlinkKeys {
-			l.out = batch.AppendUnlink(l.out, keys[start:min(start+unlinkKeys, len(keys))])
-			scripts++
-		}
-		frames, err := l.do(ctx, scripts)
-		if err != nil {
-			return err
-		}
-		deleted := int64(0)
-		for _, frame := range frames {
-			n, fenced, err := fence.ParseUnlink(frame)
-			if err != nil {
-				return l.wrap(err)
-			}
-			if fenced {
-				return l.wrap(m.fenced())
-			}
-			deleted += n
-		}
-		m.tally.add(int(deleted), v.bytes)
-	}
-	return nil
 }

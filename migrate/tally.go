@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -56,6 +57,21 @@ func (t *tally) say(key taskKey, reason string) {
 		return
 	}
 	t.reason[key] = reason
+}
+
+// forgetReasons drops the reasons of tasks that neither run nor should.
+func (c *Controller) forgetReasons(planned []task, active map[taskKey]bool) {
+	keep := maps.Clone(active)
+	for _, t := range planned {
+		keep[t.taskKey] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.tally {
+		t.mu.Lock()
+		maps.DeleteFunc(t.reason, func(key taskKey, _ string) bool { return !keep[key] })
+		t.mu.Unlock()
+	}
 }
 
 // why is one of the reasons: that of the lowest epoch.

@@ -175,7 +175,7 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.arrived(a)
 		default:
 			a.step = accessGate
-			l.script = fence.AppendGate(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			l.script = fence.AppendGate(l.script[:0], a.epoch, []byte(a.key))
 			l.sendAccess(a, a.from)
 		}
 	case accessGate:

@@ -118,7 +118,7 @@ func (m *mover) raw(server, db int, request []byte) resp.Reply {
 func (m *mover) fence() {
 	m.tb.Helper()
 	deadline := time.Now().Add(time.Minute).UnixMilli()
-	m.everyDB(0, fence.AppendSetFences(nil, m.epoch, m.slots(), deadline))
+	m.everyDB(0, fence.AppendSetFence(nil, m.epoch, deadline))
 	m.everyDB(1, fence.AppendSetMarkers(nil, m.epoch, m.slots(), deadline))
 }
 

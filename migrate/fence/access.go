@@ -80,10 +80,10 @@ func ParseMember(reply []byte) (moved bool, err error) {
 
 // AppendGate appends the question to G1 for a key's value: the gate script.
 // ParseGate reads the answer.
-func AppendGate(dst []byte, slot int, epoch uint64, key []byte) []byte {
+func AppendGate(dst []byte, epoch uint64, key []byte) []byte {
 	var scratch [64]byte
 	dst = append(dst, gateHead...)
-	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], slot))
+	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], epoch))
 	dst = resp.AppendBulk(dst, key)
 	return resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
 }

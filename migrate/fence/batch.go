@@ -21,19 +21,16 @@ type Item struct {
 	Dump []byte
 }
 
-// checkFences ends a script unless the first ARGV[2] keys, which it leaves in n,
-// have the value ARGV[1]. Calls are what a script costs, so there is only one.
-const checkFences = `local n=tonumber(ARGV[2])
-for i,x in ipairs(redis.call('MGET',unpack(KEYS,1,n))) do if x~=ARGV[1] then return {ok='FENCED'} end end
+// checkFence ends a script unless the first key has the value ARGV[1].
+const checkFence = `if redis.call('GET',KEYS[1])~=ARGV[1] then return {ok='FENCED'} end
 `
 
-// gateBatchScript: KEYS fences, keys; ARGV e, number of fences, budget, and 1 when
-// keys may have an expiry. It stops
-// after the value that exceeds the budget, so that a reply has a bound: the
-// keys behind it have to be asked for again. A value goes as expiry and dump,
-// -2 and an empty dump for a key that is not there.
-const gateBatchScript = checkFences + `local out,left,j,volatile={},tonumber(ARGV[3]),0,ARGV[4]=='1'
-for i=n+1,#KEYS do
+// gateBatchScript: KEYS the fence, keys; ARGV e, budget, and 1 when keys may have
+// an expiry. It stops after the value that exceeds the budget, so that a reply has
+// a bound: the keys behind it have to be asked for again. A value goes as expiry
+// and dump, -2 and an empty dump for a key that is not there.
+const gateBatchScript = checkFence + `local out,left,j,volatile={},tonumber(ARGV[2]),0,ARGV[3]=='1'
+for i=2,#KEYS do
 local k=KEYS[i]
 local d=redis.call('DUMP',k)
 local t=-1
@@ -91,8 +88,8 @@ if not out then return {ok='OK'} end
 for i=1,#KEYS-n do out[i]=out[i] or 'OK' end
 return out`
 
-// unlinkBatchScript: KEYS fences, keys; ARGV e, number of fences.
-const unlinkBatchScript = checkFences + `return redis.call('UNLINK',unpack(KEYS,n+1))`
+// unlinkBatchScript: KEYS the fence, keys; ARGV e.
+const unlinkBatchScript = checkFence + `return redis.call('UNLINK',unpack(KEYS,2))`
 
 // MaxKeys is how many keys a batch script takes at most: Lua's stack has a bound.
 const MaxKeys = 1000
@@ -139,34 +136,29 @@ type Ask struct {
 
 // AppendGate appends the gate script for many keys.
 func (b *Batch) AppendGate(dst []byte, keys []Key, ask Ask) []byte {
-	dst = appendDecimal(b.appendKeys(dst, gateBatchScript, 4, keys), ask.Budget)
+	volatile := "1"
 	if ask.Persistent {
-		return appendDecimal(dst, 0)
+		volatile = "0"
 	}
-	return appendDecimal(dst, 1)
+	dst = appendDecimal(b.appendKeys(dst, gateBatchScript, 3, keys), ask.Budget)
+	return resp.AppendBulkString(dst, volatile)
 }
 
-// AppendUnlink appends the deletion of keys that have moved.
+// AppendUnlink appends the script that deletes keys at G1 if the fence is there.
 func (b *Batch) AppendUnlink(dst []byte, keys []Key) []byte {
-	return b.appendKeys(dst, unlinkBatchScript, 2, keys)
+	return b.appendKeys(dst, unlinkBatchScript, 1, keys)
 }
 
-// appendKeys appends a script, its keys, and its first two arguments of args.
+// appendKeys appends EVAL with the fence and the keys, and the first of its args,
+// the epoch.
 func (b *Batch) appendKeys(dst []byte, script string, args int, keys []Key) []byte {
-	b.reset()
-	for _, key := range keys {
-		b.add(key.Slot)
-	}
-	dst = appendEval(dst, script, len(b.slots)+len(keys), args)
 	var scratch [64]byte
-	for _, slot := range b.slots {
-		dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], slot))
+	dst = appendEval(dst, script, 1+len(keys), args)
+	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], b.Epoch))
+	for i := range keys {
+		dst = resp.AppendBulk(dst, keys[i].Name)
 	}
-	for _, key := range keys {
-		dst = resp.AppendBulk(dst, key.Name)
-	}
-	dst = resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], b.Epoch, 10))
-	return appendDecimal(dst, int64(len(b.slots)))
+	return resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], b.Epoch, 10))
 }
 
 // AppendRestore appends the restore script for many keys. Those of a slot must

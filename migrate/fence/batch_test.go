@@ -12,7 +12,7 @@ import (
 func TestBatch(t *testing.T) {
 	p := newPair(t)
 	slots := []int{3, 900}
-	raw(t, p.from, AppendSetFences(nil, 9, slots, farOff))
+	raw(t, p.from, AppendSetFence(nil, 9, farOff))
 	raw(t, p.to, AppendSetMarkers(nil, 9, slots, farOff))
 	var keys []Key
 	for i := range 20 {
@@ -62,9 +62,6 @@ func TestBatch(t *testing.T) {
 	if results, _, err := ParseRestoreBatch(raw(t, p.to, late.AppendRestore(nil, items[:1])), 1); err != nil || results[0] != RestoreFenced {
 		t.Fatalf("restore of an older move: %v %v", results, err)
 	}
-	if got := raw(t, p.from, AppendSetFences(nil, 8, slots, farOff)); string(got) != "+FENCED\r\n" {
-		t.Fatalf("a late fence: %q", got)
-	}
 	if got := raw(t, p.to, AppendCountMoved(nil, 9, slots)); string(got) != ":2\r\n" {
 		t.Fatalf("moved sets: %q", got)
 	}
@@ -81,7 +78,7 @@ func TestBatchRestoreAll(t *testing.T) {
 		p := pair{t, resptest.StartRedis(t).Client(t), resptest.StartRedis(t, args...).Client(t)}
 		p.set(5, 9)
 		p.do(p.from, "SET a x")
-		dump := p.gate(5, 9, "a").Dump
+		dump := p.gate(9, "a").Dump
 		b, items := NewBatch(9), []Item{{Key{5, []byte("a")}, -1, dump}, {Key{5, []byte("b")}, -1, dump}, {Key{5, []byte("c")}, -1, dump}}
 		if results, _, err := ParseRestoreBatch(raw(t, p.to, b.AppendRestore(nil, items[:2])), 2); results != nil || err != nil {
 			t.Fatalf("old=%v: %v %v", old, results, err)
@@ -94,15 +91,15 @@ func TestBatchRestoreAll(t *testing.T) {
 	}
 }
 
-// TestDropFences removes only what that move has set.
-func TestDropFences(t *testing.T) {
+// TestDropFence removes only what that move has set.
+func TestDropFence(t *testing.T) {
 	p := newPair(t)
-	raw(t, p.from, AppendSetFences(nil, 9, []int{3, 4}, farOff))
-	raw(t, p.from, AppendSetFences(nil, 10, []int{900}, farOff))
-	if got := raw(t, p.from, AppendDropFences(nil, 9, []int{900, 3, 7, 4})); string(got) != "+OK\r\n" {
+	raw(t, p.from, AppendSetFence(nil, 9, farOff))
+	raw(t, p.from, AppendSetFence(nil, 10, farOff))
+	if got := raw(t, p.from, AppendDropFence(nil, 9)); string(got) != ":1\r\n" {
 		t.Fatalf("%q", got)
 	}
-	if n, left := p.do(p.from, "DBSIZE").Int, p.do(p.from, "GET "+string(AppendFenceKey(nil, 900))).Text(); n != 1 || left != "10" {
+	if n, left := p.do(p.from, "DBSIZE").Int, p.do(p.from, "GET "+string(AppendFenceKey(nil, 10))).Text(); n != 1 || left != "10" {
 		t.Errorf("%d keys are left, and the later fence is %q", n, left)
 	}
 }
@@ -110,8 +107,7 @@ func TestDropFences(t *testing.T) {
 // TestDump is the gate without a script.
 func TestDump(t *testing.T) {
 	p := newPair(t)
-	slots := []int{3, 900}
-	raw(t, p.from, AppendSetFences(nil, 9, slots, farOff))
+	raw(t, p.from, AppendSetFence(nil, 9, farOff))
 	p.do(p.from, "SET a x")
 	p.do(p.from, "SET b y PXAT 4000000000000")
 	keys := []Key{{3, []byte("a")}, {900, []byte("b")}, {3, []byte("none")}}
@@ -139,14 +135,14 @@ func TestDump(t *testing.T) {
 		set   bool
 	}{{9, true}, {8, false}, {10, false}, {99, false}} {
 		b := NewBatch(c.epoch)
-		if set, err := b.ParseFences(raw(t, p.from, b.AppendFences(nil, keys))); err != nil || set != c.set {
-			t.Errorf("fences of %d: %v %v", c.epoch, set, err)
+		if set, err := b.ParseFence(raw(t, p.from, b.AppendFence(nil))); err != nil || set != c.set {
+			t.Errorf("fence of %d: %v %v", c.epoch, set, err)
 		}
 	}
-	p.do(p.from, "DEL "+string(AppendFenceKey(nil, 900)))
+	raw(t, p.from, AppendDropFence(nil, 9))
 	b := NewBatch(9)
-	if set, err := b.ParseFences(raw(t, p.from, b.AppendFences(nil, keys))); err != nil || set {
-		t.Errorf("with one fence gone: %v %v", set, err)
+	if set, err := b.ParseFence(raw(t, p.from, b.AppendFence(nil))); err != nil || set {
+		t.Errorf("with the fence gone: %v %v", set, err)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // The gate of many keys without a script: DUMP, PEXPIRETIME where keys may have an
-// expiry, and behind them, on the same connection, a look at the fences. A script
+// expiry, and behind them, on the same connection, a look at the fence. A script
 // looks first and then reads; here the order is turned round, and proves the same
 // of a batch in phase migrating. X was e before that phase began, is only removed
 // when the phase is over, and is never made again under the same epoch. So X == e
@@ -32,38 +32,23 @@ func AppendDump(dst []byte, keys []Key, expiries bool) []byte {
 	return dst
 }
 
-// AppendFences appends the look at the fences of all slots of keys, one command.
-func (b *Batch) AppendFences(dst []byte, keys []Key) []byte {
-	b.reset()
-	for i := range keys {
-		b.add(keys[i].Slot)
-	}
-	dst = resp.AppendBulkString(resp.AppendArray(dst, 1+len(b.slots)), "MGET")
+// AppendFence appends the look at the fence: GET.
+func (b *Batch) AppendFence(dst []byte) []byte {
 	var scratch [64]byte
-	for _, slot := range b.slots {
-		dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], slot))
-	}
-	return dst
+	dst = resp.AppendBulkString(resp.AppendArray(dst, 2), "GET")
+	return resp.AppendBulk(dst, AppendFenceKey(scratch[:0], b.Epoch))
 }
 
-// ParseFences reads the reply to the last AppendFences: whether all are set.
-func (b *Batch) ParseFences(reply []byte) (set bool, err error) {
-	n, rest, ok := int64(0), []byte(nil), false
-	if len(reply) > 0 && reply[0] == '*' {
-		n, rest, ok = number(reply[1:])
-	}
-	if !ok || n != int64(len(b.slots)) {
-		return false, wrong("fences", reply)
-	}
+// ParseFence reads the reply to AppendFence: whether it is set.
+func (b *Batch) ParseFence(reply []byte) (set bool, err error) {
 	var scratch [64]byte
-	want := resp.AppendBulk(scratch[:0], strconv.AppendUint(make([]byte, 0, 20), b.Epoch, 10))
-	for range n {
-		if len(rest) < len(want) || string(rest[:len(want)]) != string(want) {
-			return false, nil
-		}
-		rest = rest[len(want):]
+	if string(reply) == string(resp.AppendBulk(scratch[:0], strconv.AppendUint(make([]byte, 0, 20), b.Epoch, 10))) {
+		return true, nil
 	}
-	return true, nil
+	if len(reply) > 0 && (reply[0] == '$' || reply[0] == '_') {
+		return false, nil
+	}
+	return false, wrong("fence", reply)
 }
 
 // ErrNoExpireTime is returned by ParseDump when the server, one before 7.0, does

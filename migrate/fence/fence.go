@@ -42,8 +42,8 @@ func IsReserved(key []byte) bool {
 type Kind uint8
 
 const (
-	// KindFence is X(slot), at the group that a slot leaves, in every database: a
-	// string, the epoch of the move.
+	// KindFence is X(epoch), at the group that a batch of slots leaves, in every
+	// database: a string, the epoch of the move.
 	KindFence Kind = iota + 1
 	// KindMoved is M(slot, epoch), at the group that a slot goes to, in every
 	// database: the set of the slot's keys that are there already, and a marker.
@@ -72,9 +72,9 @@ func (k Kind) String() string {
 // Reserved is what the name of a reserved key says.
 type Reserved struct {
 	Kind Kind
-	// Slot is -1 for KindWait and KindProbe.
+	// Slot is -1 but for KindMoved.
 	Slot int
-	// Epoch is 0 for KindFence, whose epoch is its value, and for KindProbe.
+	// Epoch is 0 for KindProbe.
 	Epoch uint64
 }
 
@@ -87,10 +87,8 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 	kind, rest, _ := strings.Cut(string(key[len(Prefix):]), ":")
 	switch kind {
 	case "fence":
-		r.Kind = KindFence
-		slot, err := strconv.ParseUint(rest, 10, 16)
-		r.Slot = int(slot)
-		return r, err == nil
+		epoch, err := strconv.ParseUint(rest, 10, 64)
+		return Reserved{Kind: KindFence, Slot: -1, Epoch: epoch}, err == nil
 	case "moved":
 		r.Kind = KindMoved
 		name, epoch, _ := strings.Cut(rest, ":")
@@ -110,9 +108,9 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 	return Reserved{}, false
 }
 
-// AppendFenceKey appends the name of X(slot).
-func AppendFenceKey(dst []byte, slot int) []byte {
-	return strconv.AppendInt(append(dst, fencePrefix...), int64(slot), 10)
+// AppendFenceKey appends the name of X(epoch).
+func AppendFenceKey(dst []byte, epoch uint64) []byte {
+	return strconv.AppendUint(append(dst, fencePrefix...), epoch, 10)
 }
 
 // AppendMovedKey appends the name of M(slot, epoch).

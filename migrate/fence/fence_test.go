@@ -16,7 +16,7 @@ func TestReservedNames(t *testing.T) {
 		key  []byte
 		want Reserved
 	}{
-		{AppendFenceKey(nil, 7), Reserved{KindFence, 7, 0}},
+		{AppendFenceKey(nil, 7), Reserved{KindFence, -1, 7}},
 		{AppendMovedKey(nil, 1023, 1<<63), Reserved{KindMoved, 1023, 1 << 63}},
 		{AppendWaitKey(nil, 9), Reserved{KindWait, -1, 9}},
 		{[]byte(ProbeKey), Reserved{KindProbe, -1, 0}},
@@ -52,7 +52,7 @@ func TestLate(t *testing.T) {
 		to      *resp.Client
 		request []byte
 	}{
-		{p.from, AppendSetFences(nil, 9, []int{5}, past)},
+		{p.from, AppendSetFence(nil, 9, past)},
 		{p.to, AppendSetMarkers(nil, 9, []int{5}, past)},
 		{p.to, NewBatch(9).AppendPurge(nil, []Key{{5, []byte("k")}}, past)},
 	} {
@@ -128,9 +128,9 @@ func (p pair) do(c *resp.Client, line string) resp.Reply {
 	return reply
 }
 
-func (p pair) gate(slot int, epoch uint64, key string) GateReply {
+func (p pair) gate(epoch uint64, key string) GateReply {
 	p.tb.Helper()
-	reply, err := ParseGate(raw(p.tb, p.from, AppendGate(nil, slot, epoch, []byte(key))))
+	reply, err := ParseGate(raw(p.tb, p.from, AppendGate(nil, epoch, []byte(key))))
 	if err != nil {
 		p.tb.Fatalf("gate %s: %v", key, err)
 	}
@@ -148,7 +148,7 @@ func (p pair) restore(slot int, epoch uint64, key string, v GateReply) RestoreRe
 
 func (p pair) set(slot int, epoch uint64) {
 	p.tb.Helper()
-	if got := raw(p.tb, p.from, AppendSetFences(nil, epoch, []int{slot}, farOff)); string(got) != "+OK\r\n" {
+	if got := raw(p.tb, p.from, AppendSetFence(nil, epoch, farOff)); string(got) != "+OK\r\n" {
 		p.tb.Fatalf("set fence: %q", got)
 	}
 	if got := raw(p.tb, p.to, AppendSetMarkers(nil, epoch, []int{slot}, farOff)); string(got) != "+OK\r\n" {
@@ -160,17 +160,17 @@ func (p pair) set(slot int, epoch uint64) {
 func TestAccess(t *testing.T) {
 	p := newPair(t)
 	p.do(p.from, "SET k v")
-	if got := p.gate(5, 9, "k"); got.Kind != GateFenced {
+	if got := p.gate(9, "k"); got.Kind != GateFenced {
 		t.Fatalf("gate without a fence: %v", got.Kind)
 	}
 	p.set(5, 9)
-	if got := p.gate(5, 8, "k"); got.Kind != GateFenced {
+	if got := p.gate(8, "k"); got.Kind != GateFenced {
 		t.Fatalf("gate of an older move: %v", got.Kind)
 	}
-	if got := p.gate(5, 9, "none"); got.Kind != GateAbsent {
+	if got := p.gate(9, "none"); got.Kind != GateAbsent {
 		t.Fatalf("gate of no key: %v", got.Kind)
 	}
-	v := p.gate(5, 9, "k")
+	v := p.gate(9, "k")
 	if v.Kind != GateValue || v.TTL != -1 {
 		t.Fatalf("gate: %v, expires %d", v.Kind, v.TTL)
 	}
@@ -216,8 +216,8 @@ func TestAccess(t *testing.T) {
 	if got := p.restore(5, 9, "k", v); got != RestoreFenced {
 		t.Fatalf("restore after the end: %v", got)
 	}
-	raw(t, p.from, AppendDropFences(nil, 9, []int{5}))
-	if got := p.gate(5, 9, "k"); got.Kind != GateFenced {
+	raw(t, p.from, AppendDropFence(nil, 9))
+	if got := p.gate(9, "k"); got.Kind != GateFenced {
 		t.Fatalf("gate after the end: %v", got.Kind)
 	}
 }
@@ -236,7 +236,7 @@ func TestExpiry(t *testing.T) {
 			at := time.Now().Add(time.Hour).UnixMilli()
 			p.do(p.from, fmt.Sprintf("SET k v PXAT %d", at))
 			p.do(p.from, "SET soon v PX 30")
-			v, soon := p.gate(5, 9, "k"), p.gate(5, 9, "soon")
+			v, soon := p.gate(9, "k"), p.gate(9, "soon")
 			if p.restore(5, 9, "k", v) != RestoreOK || p.restore(5, 9, "soon", soon) != RestoreOK {
 				t.Fatal("not restored")
 			}
@@ -244,12 +244,12 @@ func TestExpiry(t *testing.T) {
 				t.Errorf("expires at %d, want %d", got, at)
 			}
 			time.Sleep(60 * time.Millisecond) // until the server's clock is past it
-			if p.do(p.to, "EXISTS soon").Int != 0 || p.gate(5, 9, "soon").Kind != GateAbsent {
+			if p.do(p.to, "EXISTS soon").Int != 0 || p.gate(9, "soon").Kind != GateAbsent {
 				t.Error("an expired key lives")
 			}
 			// One that expires on the way is gone, and has moved.
 			p.do(p.from, "SET late v PX 30")
-			late := p.gate(5, 9, "late")
+			late := p.gate(9, "late")
 			time.Sleep(60 * time.Millisecond)
 			if got := p.restore(5, 9, "late", late); got != RestoreOK || p.do(p.to, "EXISTS late").Int != 0 {
 				t.Errorf("an expired value was restored: %v", got)
@@ -272,7 +272,7 @@ func FuzzParse(f *testing.F) {
 		}
 		ParseDump(Key{}, reply, reply)
 		ParseScan(reply, func([]byte) {})
-		NewBatch(9).ParseFences(reply)
+		NewBatch(9).ParseFence(reply)
 		ParseMember(reply)
 		ParseRestore(reply)
 		ParseRestoreBatch(reply, 2)
@@ -287,7 +287,7 @@ func BenchmarkAccess(b *testing.B) {
 	step := func() {
 		v, _ := ParseGate(reply)
 		buf = AppendMember(buf[:0], 5, 77, key)
-		buf = AppendGate(buf, 5, 77, key)
+		buf = AppendGate(buf, 77, key)
 		buf = AppendRestore(buf, 5, 77, key, v.TTL, v.Dump)
 	}
 	if n := testing.AllocsPerRun(100, step); n != 0 {

@@ -21,13 +21,8 @@ if n[1]*1000+math.floor(n[2]/1000)>tonumber(ARGV[#ARGV]) then return {ok='LATE'}
 const whenFull = `redis.call('PERSIST',KEYS[1])
 `
 
-// setFencesScript: KEYS fences; ARGV e, deadline. A fence of a later move stays.
-const setFencesScript = late + whenFull + `local step=1000
-for a=1,#KEYS,step do local b=math.min(a+step-1,#KEYS)
-for _,c in ipairs(redis.call('MGET',unpack(KEYS,a,b))) do if c and tonumber(c)>tonumber(ARGV[1]) then return {ok='FENCED'} end end end
-for a=1,#KEYS,step do local t={} for i=a,math.min(a+step-1,#KEYS) do t[#t+1]=KEYS[i] t[#t+1]=ARGV[1] end
-redis.call('MSET',unpack(t)) end
-return {ok='OK'}`
+// setFenceScript: KEYS the fence; ARGV e, deadline.
+const setFenceScript = late + whenFull + `return redis.call('SET',KEYS[1],ARGV[1])`
 
 // setMarkersScript: KEYS moved sets; ARGV marker, deadline.
 const setMarkersScript = late + `for i=1,#KEYS do redis.call('SADD',KEYS[i],ARGV[1]) end
@@ -39,33 +34,22 @@ for i=1,n do if redis.call('EXISTS',KEYS[i])==0 then return {ok='FENCED'} end en
 for i=n+1,#KEYS do c=c+redis.call('UNLINK',KEYS[i]) end
 return c`
 
-// dropFencesScript: KEYS fences; ARGV e. Only what that move has set.
-const dropFencesScript = `local step=1000
-for a=1,#KEYS,step do local t={}
-for i,x in ipairs(redis.call('MGET',unpack(KEYS,a,math.min(a+step-1,#KEYS)))) do if x==ARGV[1] then t[#t+1]=KEYS[a+i-1] end end
-if #t>0 then redis.call('UNLINK',unpack(t)) end end
-return {ok='OK'}`
-
-// AppendSetFences appends the setting of X(slot) = epoch at G1. The reply is OK;
-// LATE when that server's clock is past the deadline, in Unix ms; FENCED when a
-// slot has a fence of a later epoch. Only after OK something is set.
-func AppendSetFences(dst []byte, epoch uint64, slots []int, deadline int64) []byte {
-	dst = appendFences(dst, setFencesScript, epoch, slots, 2)
+// AppendSetFence appends the setting of X(epoch) = epoch at G1. The reply is OK; or
+// LATE when that server's clock is past the deadline, in Unix ms, and nothing is
+// set.
+func AppendSetFence(dst []byte, epoch uint64, deadline int64) []byte {
+	var scratch [64]byte
+	dst = appendEval(dst, setFenceScript, 1, 2)
+	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], epoch))
+	dst = resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
 	return appendDecimal(dst, deadline)
 }
 
-// AppendDropFences appends the removal of the fences that AppendSetFences has set.
-func AppendDropFences(dst []byte, epoch uint64, slots []int) []byte {
-	return appendFences(dst, dropFencesScript, epoch, slots, 1)
-}
-
-func appendFences(dst []byte, script string, epoch uint64, slots []int, args int) []byte {
-	dst = appendEval(dst, script, len(slots), args)
+// AppendDropFence appends the removal of what AppendSetFence has set.
+func AppendDropFence(dst []byte, epoch uint64) []byte {
 	var scratch [64]byte
-	for _, slot := range slots {
-		dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], slot))
-	}
-	return resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
+	dst = resp.AppendBulkString(resp.AppendArray(dst, 2), "UNLINK")
+	return resp.AppendBulk(dst, AppendFenceKey(scratch[:0], epoch))
 }
 
 // AppendSetMarkers appends the making of M(slot, epoch) at G2. The reply is OK or

@@ -248,3 +248,53 @@ func (b *Batch) ParseMark(reply []byte, items []Item) error {
 	}
 	return nil
 }
+
+// The deletion of many keys at the old group goes the same way, on one connection:
+//
+//	WATCH the fence, look whether it is there, MULTI     AppendArm
+//	UNLINK, EXEC                                         AppendUnlinks
+//
+// The second may be followed by the first at once, for the next batch.
+
+// AppendArm appends WATCH of the fence, GET and MULTI. ParseArm reads the replies.
+func (b *Batch) AppendArm(dst []byte) (_ []byte, replies int) {
+	var scratch [64]byte
+	dst = resp.AppendBulkString(resp.AppendArray(dst, 2), "WATCH")
+	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], b.Epoch))
+	return append(b.AppendFence(dst), multi...), 3
+}
+
+// ParseArm reads the three replies to AppendArm.
+func (b *Batch) ParseArm(replies [][]byte) (fenced bool, err error) {
+	for _, at := range []int{0, 2} {
+		if string(replies[at]) != "+OK\r\n" {
+			return false, wrong("watch", replies[at])
+		}
+	}
+	set, err := b.ParseFence(replies[1])
+	return !set, err
+}
+
+// AppendUnlinks appends UNLINK of keys and EXEC. The second reply is for
+// ParseUnlinks.
+func AppendUnlinks(dst []byte, items []Item) (_ []byte, replies int) {
+	dst = resp.AppendBulkString(resp.AppendArray(dst, 1+len(items)), "UNLINK")
+	for i := range items {
+		dst = resp.AppendBulk(dst, items[i].Name)
+	}
+	return append(dst, "*1\r\n$4\r\nEXEC\r\n"...), 2
+}
+
+// ParseUnlinks reads how many keys are gone. ErrTouched says that the fence is, and
+// that nothing was done.
+func ParseUnlinks(reply []byte) (deleted int64, err error) {
+	rest, err := parseExec(reply, 1)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := resp.Int(rest)
+	if !ok {
+		return 0, wrong("unlink", reply)
+	}
+	return n, nil
+}

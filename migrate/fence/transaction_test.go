@@ -48,20 +48,16 @@ func (x txn) frames(request []byte, n int) (frames [][]byte) {
 		if se := (*resp.ServerError)(nil); err != nil && !errors.As(err, &se) {
 			x.tb.Fatal(err)
 		}
-		frames, request = append(frames, nullOfExec(encode(nil, reply))), request[end:]
+		frame := encode(nil, reply)
+		if string(s.Args()[0]) == "EXEC" && isNull(frame) {
+			frame = []byte("*-1\r\n") // as servers write it
+		}
+		frames, request = append(frames, frame), request[end:]
 	}
 	if len(request) > 0 {
 		x.tb.Fatalf("more requests than replies: %q", request)
 	}
 	return frames
-}
-
-// nullOfExec writes the null of EXEC as servers do.
-func nullOfExec(reply []byte) []byte {
-	if isNull(reply) {
-		return []byte("*-1\r\n")
-	}
-	return reply
 }
 
 func (x txn) watch(items []Item) (moved []bool, fenced bool, err error) {
@@ -101,7 +97,7 @@ func (p pair) items(names ...string) []Item {
 		if i >= len(names)/2 {
 			slot = 6
 		}
-		v := p.gate(slot, 9, name)
+		v := p.gate(9, name)
 		all = append(all, Item{Key: Key{slot, []byte(name)}, TTL: v.TTL, Dump: v.Dump})
 	}
 	return all
@@ -209,6 +205,46 @@ func TestLateTransaction(t *testing.T) {
 	}
 }
 
+// TestLateUnlinks: keys are deleted only while the fence is there, however late.
+func TestLateUnlinks(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(p pair)
+		want   int64 // keys that are left of two
+	}{
+		{"nothing has changed", func(pair) {}, 0},
+		{"the move is over", func(p pair) { raw(p.tb, p.from, AppendDropFence(nil, 9)) }, 2},
+		{"it is over, and another has begun", func(p pair) {
+			raw(p.tb, p.from, AppendDropFence(nil, 9))
+			raw(p.tb, p.from, AppendSetFence(nil, 10, farOff))
+		}, 2},
+		{"the server was emptied and has new keys", func(p pair) { p.do(p.from, "FLUSHALL"); p.do(p.from, "MSET a x b y") }, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPair(t)
+			p.setBoth(9)
+			items := p.items("a", "b")
+			x := txn{pair: p, batch: NewBatch(9), conn: clientOf(t, p.from)}
+			request, n := x.batch.AppendArm(nil)
+			if fenced, err := x.batch.ParseArm(x.frames(request, n)); fenced || err != nil {
+				t.Fatal(fenced, err)
+			}
+			c.change(p)
+			request, n = AppendUnlinks(nil, items)
+			deleted, err := ParseUnlinks(x.frames(request, n)[n-1])
+			if left := p.do(p.from, "EXISTS a b").Int; left != c.want || left+deleted != 2 || errors.Is(err, ErrTouched) != (c.want == 2) {
+				t.Errorf("deleted %d, left %d, %v", deleted, left, err)
+			}
+		})
+	}
+	p := newPair(t)
+	x := txn{pair: p, batch: NewBatch(9), conn: clientOf(t, p.from)}
+	request, n := x.batch.AppendArm(nil)
+	if fenced, err := x.batch.ParseArm(x.frames(request, n)); !fenced || err != nil {
+		t.Errorf("without a fence: %v %v", fenced, err)
+	}
+}
+
 // TestRefusedTransaction: what a server refuses as a whole leaves nothing behind,
 // and no part of it runs without the guard.
 func TestRefusedTransaction(t *testing.T) {
@@ -253,6 +289,8 @@ func FuzzParseTransaction(f *testing.F) {
 			t.Errorf("%q: %v", reply, results)
 		}
 		_ = b.ParseMark(reply, items)
+		_, _ = b.ParseArm([][]byte{ok, reply, ok})
+		_, _ = ParseUnlinks(reply)
 		_, _ = b.ParseRewatch([][]byte{ok, reply, ok}, items)
 	})
 }

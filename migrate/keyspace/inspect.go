@@ -2,12 +2,9 @@ package keyspace
 
 import (
 	"context"
-	"errors"
-	"strconv"
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
-	"codis/router/resp"
 )
 
 // Place says what a key of a slot is to the server that has it.
@@ -62,7 +59,7 @@ func (c *Count) add(key []byte) {
 type Reserved struct {
 	DB    int
 	Fence bool // a fence, else a moved set
-	Slot  int
+	Slot  int  // -1 for a fence
 	Epoch uint64
 }
 
@@ -82,9 +79,7 @@ func Inspect(ctx context.Context, q Question) (Findings, error) {
 	err = walk(ctx, c, dbs, func(p page) error {
 		for _, key := range p.keys {
 			if fence.IsReserved(key.Str) {
-				if err := found.addReserved(ctx, c, reservedKey{name: key.Str, db: p.db}, q.Over, seen); err != nil {
-					return err
-				}
+				found.addReserved(key.Str, p.db, q.Over, seen)
 				continue
 			}
 			found.Keys++
@@ -100,51 +95,16 @@ func Inspect(ctx context.Context, q Question) (Findings, error) {
 	return found, err
 }
 
-// reservedKey is a reserved name in a database.
-type reservedKey struct {
-	name []byte
-	db   int
-}
-
-// addReserved looks at one reserved key. The epoch of a fence is its value.
-func (f *Findings) addReserved(ctx context.Context, c *resp.Client, key reservedKey, over func(uint64) bool, seen map[Reserved]bool) error {
-	parsed, ok := fence.ParseKey(key.name)
-	r := Reserved{DB: key.db, Slot: parsed.Slot, Epoch: parsed.Epoch}
+// addReserved looks at one reserved key.
+func (f *Findings) addReserved(name []byte, db int, over func(uint64) bool, seen map[Reserved]bool) {
+	parsed, ok := fence.ParseKey(name)
+	r := Reserved{DB: db, Fence: parsed.Kind == fence.KindFence, Slot: parsed.Slot, Epoch: parsed.Epoch}
 	switch {
 	case !ok || parsed.Slot >= topology.SlotCount:
-		f.Unknown.add(key.name)
-		return nil
-	case parsed.Kind == fence.KindWait || parsed.Kind == fence.KindProbe:
-		return nil // they expire by themselves
-	case parsed.Kind == fence.KindFence:
-		r.Fence = true
-		value, err := c.DoBytes(ctx, []byte("GET"), key.name)
-		if err != nil && !refused(err) {
-			return err
-		}
-		if err == nil && value.IsNil() {
-			return nil // gone meanwhile
-		}
-		if r.Epoch, err = fenceEpoch(value, err); err != nil {
-			f.Unknown.add(key.name)
-			return nil
-		}
-	}
-	if over(r.Epoch) && !seen[r] {
+		f.Unknown.add(name)
+	case parsed.Kind == fence.KindWait || parsed.Kind == fence.KindProbe: // they expire by themselves
+	case over(r.Epoch) && !seen[r]:
 		seen[r] = true
 		f.LeftOver = append(f.LeftOver, r)
 	}
-	return nil
-}
-
-// fenceEpoch reads the value of a fence; err is the server's refusal of GET.
-func fenceEpoch(value resp.Reply, err error) (uint64, error) {
-	if err != nil {
-		return 0, err
-	}
-	epoch, err := strconv.ParseUint(value.Text(), 10, 64)
-	if err == nil && epoch == 0 {
-		err = errors.New("no epoch is 0")
-	}
-	return epoch, err
 }

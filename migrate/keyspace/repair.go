@@ -29,11 +29,11 @@ func DropReserved(ctx context.Context, t Target, list []Reserved) (int64, error)
 			}
 			db = r.DB
 		}
-		build := fence.AppendDropMoved
+		request := fence.AppendDropMoved(nil, r.Epoch, []int{r.Slot})
 		if r.Fence {
-			build = fence.AppendDropFences
+			request = fence.AppendDropFence(nil, r.Epoch)
 		}
-		if err := send(ctx, c, build(nil, r.Epoch, []int{r.Slot})); err != nil {
+		if err := send(ctx, c, request); err != nil {
 			return dropped, err
 		}
 		dropped++

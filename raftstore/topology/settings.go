@@ -94,7 +94,7 @@ var definitions = []Setting{
 	{Name: "migrate-batch-keys", Kind: KindInt, Default: "300", Min: 1, Max: 1 << 20,
 		Help: "keys that the mover moves at a time"},
 	{Name: "migrate-batch-slots", Kind: KindInt, Default: "16", Min: 1, Max: SlotCount,
-		Help: "slots that one pair of groups has under way at a time, at least; where slots have few keys, as many as have 250,000, up to 256"},
+		Help: "slots that one pair of groups has under way at a time, at least; where slots have few keys, as many as have 1,000,000"},
 	{Name: "migrate-bytes-per-second", Kind: KindBytes, Default: "0", Min: 0, Max: tib,
 		Help: "bytes that a job moves a second; 0: as fast as the servers take it"},
 	{Name: "migrate-keys-per-second", Kind: KindInt, Default: "0", Min: 0, Max: 1 << 30,
