@@ -82,6 +82,12 @@ type process struct {
 // startProcess starts `codis start` on free ports.
 func startProcess(tb testing.TB, id string, more ...string) *process {
 	tb.Helper()
+	return startProcessOf(tb, binary(tb), id, more...)
+}
+
+// startProcessOf does so with a binary of another version.
+func startProcessOf(tb testing.TB, path, id string, more ...string) *process {
+	tb.Helper()
 	dir := tb.TempDir()
 	p := &process{addr: freeAddr(tb), group: child.NewGroup()}
 	tb.Cleanup(func() {
@@ -93,7 +99,7 @@ func startProcess(tb testing.TB, id string, more ...string) *process {
 		}
 	})
 	p.spec = child.Spec{
-		Name: "node " + id, Path: binary(tb), Log: filepath.Join(dir, "log"),
+		Name: "node " + id, Path: path, Log: filepath.Join(dir, "log"),
 		Args: append([]string{"start", "--id", id, "--dir", filepath.Join(dir, "data"),
 			"--addr", p.addr, "--peer-addr", freeAddr(tb), "--http-addr", freeAddr(tb)}, more...),
 	}
@@ -277,12 +283,18 @@ func TestConfigFileAndEnvironment(t *testing.T) {
 // startProcesses starts three nodes in processes of their own over two groups.
 func startProcesses(t *testing.T) []*process {
 	t.Helper()
+	return startProcessesOf(t, binary(t))
+}
+
+// startProcessesOf does so with a binary of another version.
+func startProcessesOf(t *testing.T, path string) []*process {
+	t.Helper()
 	one, two := resptest.StartRedis(t), resptest.StartRedis(t)
-	nodes := []*process{startProcess(t, "n1")}
+	nodes := []*process{startProcessOf(t, path, "n1")}
 	nodes[0].waitReady(t)
 	addrs := []string{nodes[0].addr}
 	for _, id := range []string{"n2", "n3"} {
-		p := startProcess(t, id, "--join", nodes[0].addr)
+		p := startProcessOf(t, path, id, "--join", nodes[0].addr)
 		p.waitReady(t)
 		nodes, addrs = append(nodes, p), append(addrs, p.addr)
 	}
