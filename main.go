@@ -31,6 +31,7 @@ import (
 	"codis/admin/cli"
 	"codis/admin/config"
 	"codis/admin/demo"
+	"codis/admin/recovery"
 	"codis/migrate"
 	"codis/migrate/failover"
 	"codis/migrate/keyspace"
@@ -69,7 +70,7 @@ var errUsage = errors.New("wrong usage")
 // run is the whole program but for signals and exit.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	err := newApp(out, errOut).RunContext(ctx, args)
-	for _, usage := range []error{errUsage, config.ErrInvalid, demo.ErrInvalid} {
+	for _, usage := range []error{errUsage, config.ErrInvalid, demo.ErrInvalid, recovery.ErrUsage} {
 		if errors.Is(err, usage) {
 			err = &cli.Error{Command: "codis", Code: "USAGE", Err: err}
 		}
@@ -98,7 +99,7 @@ func newApp(out, errOut io.Writer) *urfave.App {
 			return urfave.ShowAppHelp(c)
 		},
 	}
-	for _, c := range []*urfave.Command{config.Command(serve), demo.Command(), versionCommand()} {
+	for _, c := range []*urfave.Command{config.Command(serve), demo.Command(), recoverCommand(), versionCommand()} {
 		c.OnUsageError = badFlag
 		app.Commands = append(app.Commands, c)
 	}

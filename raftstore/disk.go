@@ -29,7 +29,8 @@ const (
 	phaseJoining phase = "joining"
 	// phaseMember: a member for good.
 	phaseMember phase = "member"
-	// phaseRemoved: CODIS.NODE REMOVE named this node. The directory is of no use.
+	// phaseRemoved: CODIS.NODE REMOVE named this node, or the cluster was recovered
+	// without it. The directory is of no use.
 	phaseRemoved phase = "removed"
 )
 
@@ -40,6 +41,8 @@ type identity struct {
 	NodeID      string `json:"node_id"`
 	Incarnation string `json:"incarnation"`
 	Phase       phase  `json:"phase"`
+	// Recovering is the cluster ID that a recovery is about to give the directory.
+	Recovering string `json:"recovering,omitempty"`
 	// Starts counts how often the directory was opened.
 	Starts uint64 `json:"starts"`
 }

@@ -16,6 +16,8 @@ var (
 	ErrJoinRefused = errors.New("the cluster refused this node")
 	// ErrRemoved is returned when this node has been removed from its cluster.
 	ErrRemoved = errors.New("this node was removed from the cluster")
+	// ErrLeftBehind is returned when the cluster was recovered without this node.
+	ErrLeftBehind = errors.New("the cluster was recovered without this node")
 	// ErrNoLeader is returned when there was no leader for as long as the caller
 	// could wait. A command may still have been applied when it was on its way to
 	// a leader that went away.

@@ -70,7 +70,12 @@ func (s *Store) checkJoin(ctx context.Context) error {
 func (s *Store) checkCluster(addr, cluster string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ours := s.identity.ClusterID; ours != "" && ours != cluster {
+	ours := s.identity.ClusterID
+	if peer.RecoveredFrom(cluster, ours) {
+		return fmt.Errorf("%w: cluster %s at %s was recovered from cluster %s, to which %s belongs; delete the directory to join again",
+			ErrOtherCluster, cluster, addr, ours, s.cfg.Dir)
+	}
+	if ours != "" && ours != cluster {
 		return fmt.Errorf("%w: %s belongs to node %s of cluster %s, the node at %s is in cluster %s; give the right address, or another directory",
 			ErrOtherCluster, s.cfg.Dir, s.identity.NodeID, ours, addr, cluster)
 	}

@@ -56,6 +56,11 @@ func (s *Store) newRaftLogger() hclog.Logger {
 		quiet: func() bool { return s.ctx.Err() != nil || !s.seen.Load() }}
 }
 
+// newQuietRaftLogger is for work on a directory that no node runs in.
+func newQuietRaftLogger(log *slog.Logger) hclog.Logger {
+	return &raftLogger{out: log, name: "raft", seen: &repeats{last: map[string]time.Time{}}, quiet: func() bool { return true }}
+}
+
 func (l *raftLogger) levelOf(level hclog.Level) slog.Level {
 	switch {
 	case l.quiet():

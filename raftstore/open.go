@@ -111,6 +111,8 @@ func (s *Store) identify(hasLog bool) error {
 	case id.Phase == phaseRemoved:
 		return fmt.Errorf("%w: %s belongs to node %s of cluster %s; delete it and start with a join address, to join again",
 			ErrRemoved, s.cfg.Dir, id.NodeID, id.ClusterID)
+	case id.Recovering != "":
+		return fmt.Errorf("%w: a recovery of %s was cut short; run codis recover --dir %s again", ErrDirectory, s.cfg.Dir, s.cfg.Dir)
 	case id.Phase == phaseJoining && len(s.cfg.Join) == 0:
 		return fmt.Errorf("%w: %s belongs to node %s, which has not finished joining; give the join address again",
 			ErrDirectory, s.cfg.Dir, id.NodeID)

@@ -267,6 +267,16 @@ func (s *Store) leaveForGood() {
 	s.fail(fmt.Errorf("%w: stop it; to let it join again, delete %s and start it with a join address", ErrRemoved, s.cfg.Dir))
 }
 
+// leftBehind is what a node does when a member tells it that their cluster was
+// recovered without it. It must not go on: together with others of the kind it would
+// be a second cluster over the same servers.
+func (s *Store) leftBehind(why error) {
+	if err := s.setPhase(phaseRemoved); err != nil {
+		s.log.Error("can't record that the cluster was recovered without this node", "error", err)
+	}
+	s.fail(fmt.Errorf("%w: stop it; to let it join again, delete %s and start it with a join address: %w", ErrLeftBehind, s.cfg.Dir, why))
+}
+
 // wake tells the leader's loop to look now.
 func (s *Store) wake() {
 	poke(s.nudge)

@@ -25,6 +25,9 @@ var errDiskStalled = errors.New("a write of the log hangs")
 // taken over its address, or its vote would count twice.
 func (s *Store) dial(ctx context.Context, id string, kind peer.Kind) (net.Conn, error) {
 	c, err := s.find(ctx, id, kind)
+	if errors.Is(err, peer.ErrRecovered) {
+		s.leftBehind(err)
+	}
 	if wrap := s.cfg.seams.wrap; wrap != nil && err == nil {
 		c = wrap(id, c)
 	}

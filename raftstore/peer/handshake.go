@@ -41,6 +41,8 @@ const (
 	verdictOtherCluster
 	verdictOtherNode
 	verdictOtherVersion
+	// verdictRecovered: S's cluster is what C's was recovered as.
+	verdictRecovered
 )
 
 var (
@@ -52,6 +54,9 @@ var (
 	ErrSecret = errors.New("wrong secret, or not a codis node")
 	// ErrOtherCluster is returned when the other side is a node of another cluster.
 	ErrOtherCluster = errors.New("the node there belongs to another cluster")
+	// ErrRecovered is returned when the other side's cluster is what this node's
+	// cluster was recovered as, without this node.
+	ErrRecovered = errors.New("the cluster of this node was recovered without it")
 	// ErrOtherNode is returned when another node is at the address.
 	ErrOtherNode = errors.New("another node is at this address")
 	// ErrVersion is returned when the other side speaks another version of the
@@ -119,6 +124,8 @@ func (p *Port) judge(theirs byte, h hello) verdict {
 	switch {
 	case theirs != version || h.kind != byte(KindRaft) && h.kind != byte(KindRPC):
 		return verdictOtherVersion
+	case cluster != nil && RecoveredFrom(*cluster, h.cluster):
+		return verdictRecovered
 	case cluster == nil || *cluster != h.cluster:
 		return verdictOtherCluster
 	case h.wanted != self.ID || h.wantedIncarn != "" && h.wantedIncarn != self.Incarnation:
@@ -236,6 +243,8 @@ func (v verdict) err() error {
 		return ErrOtherCluster
 	case verdictOtherNode:
 		return ErrOtherNode
+	case verdictRecovered:
+		return ErrRecovered
 	}
 	return ErrVersion
 }
