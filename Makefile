@@ -5,7 +5,9 @@ PACKAGES    := ./... ./testdata/lab ./testdata/bench ./testdata/benchmigrate ./t
 FUZZTIME    ?= 20s
 ARGS        ?=
 
-.PHONY: build demo test race fuzz bench bench-migrate chaos lint fmt deps generate
+SERVERS     ?= redis-6.0 redis-8.0 valkey-8.0 valkey-8.1
+
+.PHONY: build demo test race compat fuzz bench bench-migrate chaos lint fmt deps generate
 
 build: ## bin/codis
 	go build -ldflags "-X main.version=$(VERSION)" -o bin/codis .
@@ -18,6 +20,11 @@ test: deps ## all tests, against real redis-servers
 
 race: deps ## all tests under the race detector
 	go test -race -timeout 25m $(ARGS) $(PACKAGES)
+
+compat: deps ## all tests against other servers: SERVERS="valkey-8.1"
+	testdata/servers.sh bin/servers $(SERVERS)
+	@set -e; for name in $(SERVERS); do echo "== $$name"; \
+		PATH="$(CURDIR)/bin/servers/$$name:$$PATH" go test -timeout 15m $(ARGS) $(PACKAGES); done
 
 fuzz: deps ## every fuzz target for FUZZTIME
 	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

@@ -272,9 +272,12 @@ func TestConfigFileAndEnvironment(t *testing.T) {
 	t.Setenv("CODIS_ZONE", "from-environment")
 	p := startProcess(t, "n1", "--config", file)
 	p.waitReady(t)
-	if nodes := flat(do(t, p.addr, "CODIS.NODES")); !strings.Contains(nodes, "zone from-environment ") {
-		t.Errorf("got %s", nodes)
-	}
+	waitFor(t, "the node's zone", func() error { // it answers before it has made its cluster
+		if nodes := flat(do(t, p.addr, "CODIS.NODES")); !strings.Contains(nodes, "zone from-environment ") {
+			return errors.New(nodes)
+		}
+		return nil
+	})
 	if log := p.log(t); !strings.HasPrefix(log, "{") {
 		t.Errorf("the log is not JSON: %s", log)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"codis/router/resp/resptest"
 	"codis/testdata/chaos/trial"
 )
 
@@ -13,6 +14,7 @@ import (
 // the time, everything killed, stopped and cut off in turn, and no promise broken.
 // Its plan is always the same one; `make chaos ARGS="-seed 7"` tries others.
 func TestChaos(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}

@@ -187,7 +187,7 @@ func (u *user) step(name string, keys int) {
 		check(r, err, want)
 	case 2:
 		value := strconv.FormatUint(u.rng.Uint64(), 36)
-		r, err := u.do(db, key, "SET", key, value, "PXAT", strconv.Itoa(4_000_000_000_000+i))
+		r, err := u.do(db, key, "EVAL", setUntil, "1", key, value, strconv.Itoa(4_000_000_000_000+i))
 		check(r, err, "OK")
 		u.model[id] = value
 	case 3:
@@ -203,3 +203,6 @@ func (u *user) step(name string, keys int) {
 		check(r, err, map[bool]string{true: "1", false: "0"}[want != ""])
 	}
 }
+
+// setUntil sets a key with an absolute expiry, on servers before 6.2 too.
+const setUntil = `local ok = redis.call('SET', KEYS[1], ARGV[1]); redis.call('PEXPIREAT', KEYS[1], ARGV[2]); return ok`

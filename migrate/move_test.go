@@ -82,7 +82,7 @@ func fillTypes(tb testing.TB, s *resptest.Server) {
 		for i := range 40 {
 			k := func(kind string) string { return fmt.Sprintf("%s:%d:%d", kind, db, i) }
 			must(tb, c, "SET", k("string"), strings.Repeat("v", i*50))
-			must(tb, c, "SET", k("ttl"), "v", "PXAT", strconv.Itoa(4_000_000_000_000+i))
+			must(tb, c, "EVAL", setUntil, "1", k("ttl"), "v", strconv.Itoa(4_000_000_000_000+i))
 			must(tb, c, "RPUSH", k("list"), "a", "b", k("c"))
 			must(tb, c, "SADD", k("set"), "a", "b", k("c"))
 			must(tb, c, "SADD", k("intset"), "1", "2", strconv.Itoa(i))

@@ -201,11 +201,8 @@ func (c *Controller) inspect(ctx context.Context, i *inspection) bool {
 	return true
 }
 
-// giveProbe and takeProbe leave nothing behind, also when two do it at a time.
-const (
-	giveProbe = `redis.call('PERSIST',KEYS[1]) redis.call('SET',KEYS[1],'1','PX',2000) local d=redis.call('DUMP',KEYS[1]) redis.call('DEL',KEYS[1]) return d`
-	takeProbe = `local r=redis.call('RESTORE',KEYS[1],2000,ARGV[1],'REPLACE') redis.call('DEL',KEYS[1]) return r`
-)
+// giveProbe leaves nothing behind, also when two do it at a time.
+const giveProbe = `redis.call('PERSIST',KEYS[1]) redis.call('SET',KEYS[1],'1','PX',2000) local d=redis.call('DUMP',KEYS[1]) redis.call('DEL',KEYS[1]) return d`
 
 // format gives the target a value of the source.
 func (i *inspection) format(ctx context.Context, from, to *link) error {
@@ -216,7 +213,11 @@ func (i *inspection) format(ctx context.Context, from, to *link) error {
 	} else if err != nil {
 		return err
 	}
-	_, err = to.one(ctx, "EVAL", takeProbe, "1", fence.ProbeKey, dump.Text())
+	// No script: servers before 7.0 hide the code of an error inside one.
+	_, err = to.one(ctx, "RESTORE", fence.ProbeKey, "2000", dump.Text(), "REPLACE")
+	if err == nil {
+		_, err = to.one(ctx, "DEL", fence.ProbeKey)
+	}
 	if se := (*resp.ServerError)(nil); errors.As(err, &se) && se.Code == "OOM" {
 		i.add("format", ResultWarn, "not tried: %s is full", to.addr)
 		return nil

@@ -196,10 +196,10 @@ func TestM1_Preflight(t *testing.T) {
 			must(t, c.master(2).Client(t), "CONFIG", "SET", "maxmemory", "1mb")
 		}},
 		{"evicts", "memory", ResultWarn, func(t *testing.T, c *cluster) {
-			must(t, c.master(2).Client(t), "CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-lru")
+			limit(t, c.master(2), "allkeys-lru")
 		}},
 		{"evicts at the source", "eviction", ResultWarn, func(t *testing.T, c *cluster) {
-			must(t, c.master(1).Client(t), "CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-random")
+			limit(t, c.master(1), "allkeys-random")
 		}},
 		{"database too high", "databases", ResultFail, func(t *testing.T, c *cluster) {
 			client := c.master(1).Client(t)
@@ -301,4 +301,12 @@ func TestBrake(t *testing.T) {
 	if pause != 0 {
 		t.Errorf("pause %v after calm", pause)
 	}
+}
+
+// limit lets a server evict keys; one setting at a time, as servers before 7.0 want it.
+func limit(t *testing.T, s *resptest.Server, policy string) {
+	t.Helper()
+	c := s.Client(t)
+	must(t, c, "CONFIG", "SET", "maxmemory", "1gb")
+	must(t, c, "CONFIG", "SET", "maxmemory-policy", policy)
 }

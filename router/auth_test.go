@@ -18,6 +18,7 @@ import (
 // TestAuth: what the forms of AUTH and HELLO get, and whether the client is in
 // after them. A redis-server with the same password must agree where same is set.
 func TestAuth(t *testing.T) {
+	resptest.Reference(t)
 	t.Parallel()
 	const (
 		wrong  = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codis/router/resp"
+	"codis/router/resp/resptest"
 )
 
 // patience bounds what should happen at once, on a machine that is busy.
@@ -86,6 +87,7 @@ func protocolErrorReply(text string) string { return "-ERR Protocol error: " + t
 // It is stricter about trailers and about max-args, and judges a line without end
 // by its length even when the end comes in the same read.
 func TestBadInput(t *testing.T) {
+	resptest.Reference(t)
 	t.Parallel()
 	r, servers := newCluster(t, 1, Config{})
 	bystander := dialWire(t, r)

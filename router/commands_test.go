@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"codis/router/resp"
+	"codis/router/resp/resptest"
 )
 
 // splitLine splits a line of testdata/commands.txt into words.
@@ -47,6 +48,7 @@ func elements(tb testing.TB, reply string) []string {
 
 // TestCommandsAsPlain runs every line of testdata/commands.txt on both sides.
 func TestCommandsAsPlain(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	t.Parallel()
 	text, err := os.ReadFile("testdata/commands.txt")
 	if err != nil {
@@ -162,6 +164,7 @@ func TestCommandsSwitched(t *testing.T) {
 
 // TestCommandCommand asks for the commands as clients and tools do.
 func TestCommandCommand(t *testing.T) {
+	resptest.Reference(t)
 	t.Parallel()
 	p, _ := newPair(t, 1)
 	for _, words := range [][]string{

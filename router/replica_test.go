@@ -86,6 +86,7 @@ func answerers(w *wire, words ...string) string {
 
 // TestReadFrom: which servers of a group get the reads.
 func TestReadFrom(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	t.Parallel()
 	servers := startNamed(t, "m", "r1", "r2")
 	good := &Health{Usable: true}
@@ -175,6 +176,7 @@ func TestReadFromIsLive(t *testing.T) {
 
 // TestWritesGoToTheMaster: a replica gets no command that writes, whatever is set.
 func TestWritesGoToTheMaster(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	t.Parallel()
 	servers := startNamed(t, "m", "r")
 	good := &Health{Usable: true}

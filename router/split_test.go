@@ -55,6 +55,7 @@ func splitWords(name string, keys []string) []string {
 }
 
 func TestSplitAsPlain(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	t.Parallel()
 	p, r := newPair(t, 3)
 	group1 := keysOf(r, 1, 3, "g")

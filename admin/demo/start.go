@@ -65,7 +65,7 @@ func (d *demo) startServer(ctx context.Context, g group, i int) error {
 	args := []string{"--port", portOf(addr), "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no",
 		"--save", "", "--appendonly", keep, "--repl-diskless-sync-delay", "0"}
 	if i > 0 {
-		args = append(args, "--replicaof", "127.0.0.1 "+portOf(g.Servers[0]))
+		args = append(args, "--replicaof", "127.0.0.1", portOf(g.Servers[0]))
 	}
 	d.ports.release(addr)
 	return d.launch(ctx, addr, child.Spec{Name: "redis-server " + portOf(addr), Path: d.RedisServer, Args: args})

@@ -10,6 +10,7 @@ import (
 )
 
 func TestBatch(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	p := newPair(t)
 	slots := []int{3, 900}
 	raw(t, p.from, AppendSetFence(nil, 9, farOff))
@@ -70,6 +71,7 @@ func TestBatch(t *testing.T) {
 // TestBatchRestoreAll: there is nothing to say about keys that are all there, and
 // a server before 6.2 does without SMISMEMBER.
 func TestBatchRestoreAll(t *testing.T) {
+	resptest.Needs(t, 6, 2)
 	for _, old := range []bool{false, true} {
 		args := []string{}
 		if old {
@@ -106,6 +108,7 @@ func TestDropFence(t *testing.T) {
 
 // TestDump is the gate without a script.
 func TestDump(t *testing.T) {
+	resptest.Needs(t, 7, 0) // PEXPIRETIME
 	p := newPair(t)
 	raw(t, p.from, AppendSetFence(nil, 9, farOff))
 	p.do(p.from, "SET a x")

@@ -31,6 +31,7 @@ func answerOf(args [][]byte) string {
 
 // TestErrorsAsServer compares refusals with a real server's, word for word.
 func TestErrorsAsServer(t *testing.T) {
+	resptest.Reference(t)
 	requests := []string{
 		// unknown names
 		"NOSUCH", "nosuch a b", "NoSuch " + strings.Repeat("x", 200) + " b c",

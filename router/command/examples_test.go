@@ -61,6 +61,7 @@ func resolve(tb testing.TB, args [][]byte) *Command {
 // TestKeysAsServer compares the keys of every example with those that a real
 // server finds, together with what is done with them.
 func TestKeysAsServer(t *testing.T) {
+	resptest.Reference(t)
 	client := resptest.StartRedis(t).Client(t)
 	for _, e := range readExamples(t) {
 		c := resolve(t, e.request)

@@ -69,6 +69,7 @@ func TestClientPipeline(t *testing.T) {
 }
 
 func TestDialSetUp(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	s := resptest.StartRedis(t, "--requirepass", "sesame", "--unixsocket", "redis.sock")
 	admin := s.Client(t)
 	if _, err := admin.Do(t.Context(), "ACL", "SETUSER", "ann", "on", ">pw", "+@all", "~*"); err != nil {
@@ -91,6 +92,7 @@ func TestDialSetUp(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	locked := resptest.StartRedis(t, "--requirepass", "sesame")
 	open := resptest.StartRedis(t)
 	renamed := resptest.StartRedis(t, "--rename-command", "AUTH", "")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"codis/router/resp/resptest"
 )
 
 // TestTableIsGenerated: table_gen.go is what the kept replies give, and was
@@ -32,6 +34,7 @@ func TestTableIsGenerated(t *testing.T) {
 
 // TestFetch asks a real server, started for that, as --fetch does.
 func TestFetch(t *testing.T) {
+	resptest.Reference(t)
 	dir := t.TempDir()
 	files := replyFiles{commands: dir + "/commands", docs: dir + "/docs"}
 	if err := (source{fetch: true}).write(files); err != nil {

@@ -49,7 +49,7 @@ func StartRedis(tb testing.TB, args ...string) *Server {
 	if err != nil {
 		tb.Fatalf("redis-server is not installed; `make deps` installs it: %v", err)
 	}
-	s := &Server{Dir: tb.TempDir(), path: path, args: args}
+	s := &Server{Dir: tb.TempDir(), path: path, args: ServerVersion(tb).known(args)}
 	tb.Cleanup(s.Kill)
 	for range 5 { // another process may take the port first
 		s.Port = FreePort(tb)

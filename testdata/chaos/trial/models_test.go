@@ -11,6 +11,7 @@ import (
 // TestModelsAgreeWithRedis compares every model with a real server: a model that
 // is wrong would find faults where there are none.
 func TestModelsAgreeWithRedis(t *testing.T) {
+	resptest.Needs(t, 7, 0)
 	c := resptest.StartRedis(t).Client(t)
 	for _, kind := range kinds() {
 		t.Run(kind, func(t *testing.T) {
