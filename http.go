@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -33,7 +34,7 @@ func (n *Node) startHTTP(_ context.Context, p *config.Ports) error {
 // startAPI opens the API over the operations.
 func (n *Node) startAPI(ops *admin.Ops) error {
 	a, err := api.New(api.Config{
-		Ops: ops, NodeID: n.store.Status().ID, Version: versionText(), Password: n.Config.Password, Logger: n.log,
+		Ops: ops, NodeID: n.store.Status().ID, Version: versionText(), Password: cmp.Or(n.Config.AdminPassword, n.Config.Password), Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // TestImportArrows holds the layout: the four parts import only each other's
 // leaves, and the leaves import none of them.
 func TestImportArrows(t *testing.T) {
-	leaves := []string{"codis/raftstore/topology", "codis/router/resp", "codis/router/command", "codis/migrate/fence"}
+	leaves := []string{"codis/raftstore/topology", "codis/router/resp", "codis/router/command", "codis/router/password", "codis/migrate/fence"}
 	helpers := []string{"codis/router/resp/resptest"} // for tests only
 	part := func(path string) string {
 		return strings.SplitN(strings.TrimPrefix(path, "codis/"), "/", 2)[0]

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"codis/raftstore/topology"
+	"codis/router/password"
 )
 
 const (
@@ -111,7 +112,7 @@ type Router struct {
 	figures  figureLog
 	slowLog  slowLog
 	draining atomic.Bool
-	failures authFailures
+	failures password.Failures
 	// hadLease says that this process had a lease once.
 	hadLease atomic.Bool
 	// token tells this process's connections from those of earlier ones.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"codis/admin"
+	"codis/router/password"
 )
 
 // Ops is the operations. Its methods are called by any number of goroutines at a
@@ -50,6 +51,8 @@ type API struct {
 	log      *slog.Logger
 	mux      *http.ServeMux
 	sessions *sessions
+	attempts attempts
+	failures password.Failures
 	hub      *hub
 	series   series
 	// streams has a place for each client that gets events.
@@ -69,7 +72,7 @@ func New(cfg Config) (*API, error) {
 	case cfg.Logger == nil:
 		return nil, errors.New("api config: Logger is missing")
 	}
-	a := &API{cfg: cfg, log: cfg.Logger.With("component", "api"), sessions: newSessions(time.Now), hub: newHub(cfg.Ops),
+	a := &API{cfg: cfg, log: cfg.Logger.With("component", "api"), sessions: newSessions(time.Now), attempts: attempts{hosts: map[string]bool{}}, hub: newHub(cfg.Ops),
 		streams: make(chan struct{}, maxStreams)}
 	a.mux = a.newMux(routes())
 	ctx, cancel := context.WithCancel(context.Background())

@@ -104,7 +104,7 @@ func TestEventsAreTheAnswersOfGETs(t *testing.T) {
 }
 
 func TestEventsEndWithTheSession(t *testing.T) {
-	s, _ := newServer(t, newFakeOps(), password)
+	s, _ := newServer(t, newFakeOps(), secret)
 	cookie, _ := mustLogin(t, s)
 	l := newListener(t, s, cookie)
 	l.mustNext(t, "jobs")

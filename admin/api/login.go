@@ -1,12 +1,13 @@
 package api
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"codis/router/password"
 )
 
 // cookieName has the port in it: browsers share cookies among all ports of a host,
@@ -66,8 +67,8 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if a.cfg.Password == "" {
 		return badRequest("there is no password, so there is nothing to log in to")
 	}
-	if !a.rightPassword(body.Password) {
-		return problemf(http.StatusUnauthorized, codeLogin, "wrong password")
+	if err := a.checkPassword(w, r, body.Password); err != nil {
+		return err
 	}
 	token, s := a.sessions.open(body.Bearer)
 	a.log.Info("logged in", "caller", r.RemoteAddr, "bearer", body.Bearer)
@@ -81,10 +82,48 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	return writeValue(w, http.StatusOK, v)
 }
 
-// rightPassword takes the same time whatever the password is.
-func (a *API) rightPassword(password string) bool {
-	given, right := sha256.Sum256([]byte(password)), sha256.Sum256([]byte(a.cfg.Password))
-	return subtle.ConstantTimeCompare(given[:], right[:]) == 1
+// checkPassword answers a wrong password late, later each time that its host gives
+// one, and meanwhile takes no other attempt of that host.
+func (a *API) checkPassword(w http.ResponseWriter, r *http.Request, given string) error {
+	if !a.attempts.begin(r.RemoteAddr) {
+		w.Header().Set("Retry-After", "5")
+		return problemf(http.StatusTooManyRequests, codeTooMany, "another attempt to log in is under way").hinted("wait for its end")
+	}
+	defer a.attempts.end(r.RemoteAddr)
+	if password.Equal([]byte(given), a.cfg.Password) {
+		return nil
+	}
+	a.log.Warn("wrong password", "caller", r.RemoteAddr)
+	select {
+	case <-time.After(a.failures.Next(r.RemoteAddr, time.Now())):
+	case <-r.Context().Done():
+	}
+	return problemf(http.StatusUnauthorized, codeLogin, "wrong password")
+}
+
+// maxAttempts bounds the hosts that try to log in at the same time.
+const maxAttempts = 64
+
+// attempts lets each host try one password at a time.
+type attempts struct {
+	mu    sync.Mutex
+	hosts map[string]bool
+}
+
+func (l *attempts) begin(addr string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if host := hostOf(addr); !l.hosts[host] && len(l.hosts) < maxAttempts {
+		l.hosts[host] = true
+		return true
+	}
+	return false
+}
+
+func (l *attempts) end(addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.hosts, hostOf(addr))
 }
 
 // logout ends the caller's session, if there is one.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,12 +10,12 @@ import (
 	"time"
 )
 
-const password = "correct horse"
+const secret = "correct horse"
 
 // mustLogin opens a session with a cookie.
 func mustLogin(t *testing.T, s *httptest.Server) (*http.Cookie, string) {
 	t.Helper()
-	r := send(t, s, request{method: "POST", path: "/session", body: `{"password":"` + password + `"}`})
+	r := send(t, s, request{method: "POST", path: "/session", body: `{"password":"` + secret + `"}`})
 	var v loginView
 	if err := json.Unmarshal(r.body, &v); err != nil || r.StatusCode != 200 || v.CSRF == nil || len(r.Cookies()) != 1 {
 		t.Fatalf("log in: %d %s", r.StatusCode, r.body)
@@ -23,7 +24,7 @@ func mustLogin(t *testing.T, s *httptest.Server) (*http.Cookie, string) {
 }
 
 func TestCookieSession(t *testing.T) {
-	s, _ := newServer(t, newFakeOps(), password)
+	s, _ := newServer(t, newFakeOps(), secret)
 	cookie, csrf := mustLogin(t, s)
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != Prefix || cookie.MaxAge <= 0 {
 		t.Errorf("the cookie is %s", cookie)
@@ -62,8 +63,8 @@ func TestCookieSession(t *testing.T) {
 }
 
 func TestBearerSession(t *testing.T) {
-	s, _ := newServer(t, newFakeOps(), password)
-	r := send(t, s, request{method: "POST", path: "/session", body: `{"password":"` + password + `","bearer":true}`})
+	s, _ := newServer(t, newFakeOps(), secret)
+	r := send(t, s, request{method: "POST", path: "/session", body: `{"password":"` + secret + `","bearer":true}`})
 	var v loginView
 	if err := json.Unmarshal(r.body, &v); err != nil || v.Token == nil || len(r.Cookies()) != 0 {
 		t.Fatalf("log in: %d %s, %d cookies", r.StatusCode, r.body, len(r.Cookies()))
@@ -85,12 +86,41 @@ func TestBearerSession(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	s, _ := newServer(t, newFakeOps(), password)
+	s, _ := newServer(t, newFakeOps(), secret)
 	for _, body := range []string{`{"password":"wrong"}`, `{"password":""}`, `{}`} {
 		r := send(t, s, request{method: "POST", path: "/session", body: body})
 		if p := r.problem(t); r.StatusCode != 401 || p.Code != codeLogin || len(r.Cookies()) != 0 {
 			t.Errorf("%s: got %d %+v", body, r.StatusCode, p)
 		}
+	}
+}
+
+// TestGuessingIsSlow: each wrong password costs more, and nothing is gained by asking
+// twice at a time.
+func TestGuessingIsSlow(t *testing.T) {
+	s, a := newServer(t, newFakeOps(), secret)
+	for range 2 {
+		send(t, s, request{method: "POST", path: "/session", body: `{"password":"wrong"}`})
+	}
+	begin := time.Now()
+	send(t, s, request{method: "POST", path: "/session", body: `{"password":"wrong"}`})
+	if took := time.Since(begin); took < 200*time.Millisecond {
+		t.Errorf("the third wrong password cost %v", took)
+	}
+	if !a.attempts.begin("127.0.0.1:1") {
+		t.Fatal("an attempt goes on for ever")
+	}
+	r := send(t, s, request{method: "POST", path: "/session", body: `{"password":"` + secret + `"}`})
+	if p := r.problem(t); r.StatusCode != 429 || p.Code != codeTooMany || r.Header.Get("Retry-After") == "" {
+		t.Errorf("a second attempt at the same time: got %d %+v", r.StatusCode, p)
+	}
+	a.attempts.end("127.0.0.1:2")
+	mustLogin(t, s)
+	for i := range 2 * maxAttempts {
+		a.attempts.begin(fmt.Sprintf("10.0.0.%d:1", i))
+	}
+	if n := len(a.attempts.hosts); n != maxAttempts {
+		t.Errorf("%d hosts try at the same time", n)
 	}
 }
 

@@ -15,10 +15,10 @@ const (
 	httpPortOffset = 20000
 )
 
-// Complete reads the secret's file, fills in the values that depend on others,
+// Complete reads the secrets' files, fills in the values that depend on others,
 // and validates the result. Completing twice changes nothing.
 func (c Config) Complete() (Config, error) {
-	if err := c.readSecret(); err != nil {
+	if err := c.readSecrets(); err != nil {
 		return Config{}, err
 	}
 	host, port, err := split(c.Addr)
@@ -57,23 +57,27 @@ func (c Config) Complete() (Config, error) {
 	return c, c.Validate()
 }
 
-// readSecret replaces the file's name by what the file says, once.
-func (c *Config) readSecret() error {
-	if c.SecretFile == "" {
-		return nil
+// readSecrets replaces names of files by what the files say, once.
+func (c *Config) readSecrets() error {
+	for _, f := range []struct {
+		flag         string
+		secret, file *string
+	}{{"secret", &c.Secret, &c.SecretFile}, {"admin-password", &c.AdminPassword, &c.AdminPasswordFile}} {
+		if *f.file == "" {
+			continue
+		}
+		if *f.secret != "" {
+			return fmt.Errorf("%w: --%s and --%s-file are both given", ErrInvalid, f.flag, f.flag)
+		}
+		text, err := os.ReadFile(*f.file)
+		if err != nil {
+			return fmt.Errorf("--%s-file: %w", f.flag, err)
+		}
+		if *f.secret = strings.TrimSpace(string(text)); *f.secret == "" {
+			return invalid(f.flag+"-file", *f.file, "the file is empty")
+		}
+		*f.file = ""
 	}
-	if c.Secret != "" {
-		return fmt.Errorf("%w: --secret and --secret-file are both given", ErrInvalid)
-	}
-	text, err := os.ReadFile(c.SecretFile)
-	if err != nil {
-		return fmt.Errorf("--secret-file: %w", err)
-	}
-	c.Secret = strings.TrimSpace(string(text))
-	if c.Secret == "" {
-		return invalid("secret-file", c.SecretFile, "the file is empty")
-	}
-	c.SecretFile = ""
 	return nil
 }
 

@@ -39,6 +39,9 @@ type Config struct {
 	SecretFile string
 	// Password is what clients must give with AUTH; empty means nothing.
 	Password string
+	// AdminPassword opens the HTTP API and the page; empty means Password. It was read
+	// from AdminPasswordFile if that is set.
+	AdminPassword, AdminPasswordFile string
 	// Zone is where the node runs, for reads from the nearest replica.
 	Zone string
 	// Loops is the number of event loops; 0 means half of the cores.

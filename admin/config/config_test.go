@@ -54,6 +54,7 @@ func TestComplete(t *testing.T) {
 		{"bad level", func(c *Config) { c.LogLevel = "loud" }, nil, "--log-level"},
 		{"bad format", func(c *Config) { c.LogFormat = "xml" }, nil, "--log-format"},
 		{"long socket path", func(c *Config) { c.Unix = strings.Repeat("x", 104) }, nil, "--unix"},
+		{"admin password file", func(c *Config) { c.AdminPasswordFile = secretFile }, func(c Config) bool { return c.AdminPassword == "from file" }, ""},
 		{"two secrets", func(c *Config) { c.Secret, c.SecretFile = "s", secretFile }, nil, "both"},
 		{"secret file is away", func(c *Config) { c.SecretFile = secretFile + "x" }, nil, "--secret-file"},
 	}
@@ -84,7 +85,7 @@ func TestComplete(t *testing.T) {
 
 func TestSecretIsNotInErrors(t *testing.T) {
 	c := DefaultConfig()
-	c.Secret, c.Password, c.SecretFile, c.LogLevel = "hush1", "hush2", "/no/such/file", "loud"
+	c.Secret, c.Password, c.AdminPassword, c.SecretFile, c.LogLevel = "hush1", "hush2", "hush3", "/no/such/file", "loud"
 	_, err := c.Complete()
 	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
