@@ -127,6 +127,9 @@ func (s *Store) reconcile(ctx context.Context) error {
 		nodes, servers := s.State().Nodes, future.Configuration().Servers
 		change, ok := nextChange(s.self.ID, nodes, servers)
 		if !ok {
+			change, ok = s.attendance(s.State()).replaceable(nodes, servers)
+		}
+		if !ok {
 			change, ok = s.findPromotion(ctx, promotable(nodes, servers))
 		}
 		if !ok {
@@ -153,8 +156,12 @@ func (s *Store) make(ctx context.Context, c change) error {
 		return s.await(ctx, s.raft.RemoveServer(id, 0, 0))
 	case promote:
 		return s.await(ctx, s.raft.AddVoter(id, addr, 0, 0))
-	case recordVoter, recordLearner:
-		return s.settle(ctx, topology.NodeSetVoter{ID: c.id, Voter: c.verb == recordVoter})
+	case demote:
+		return s.await(ctx, s.raft.DemoteVoter(id, 0, 0))
+	case recordVoter:
+		return s.settle(ctx, topology.NodeSetVoter{ID: c.id, Voter: true})
+	case recordLearner:
+		return s.settle(ctx, topology.NodeSetVoter{ID: c.id, Reason: s.whyLearner(c.id)})
 	}
 	return fmt.Errorf("unknown change %s", c)
 }

@@ -17,6 +17,7 @@ const (
 	addServer     verb = "add to raft"
 	removeServer  verb = "remove from raft"
 	promote       verb = "make a voter"
+	demote        verb = "make a learner"
 	recordVoter   verb = "record as voter"
 	recordLearner verb = "record as learner"
 )

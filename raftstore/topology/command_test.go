@@ -15,7 +15,7 @@ func bodies() []Body {
 	moves := []SlotMove{{Start: 1, End: 2, From: 7, To: 8}}
 	return []Body{
 		ClusterInit{ClusterID: "c1", Node: node, Format: StateFormat}, NodeJoin{Node: node}, NodeAnnounce{Node: node},
-		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true}, FormatRaise{Format: 3},
+		NodeRemove{ID: "n1"}, NodeSetVoter{ID: "n1", Voter: true, Reason: "r"}, FormatRaise{Format: 3},
 		GroupAdd{ID: 1, Servers: []Server{server}, Auth: auth}, GroupDel{ID: 1}, GroupAuth{Group: 1, Auth: auth},
 		ServerAttach{Group: 1, Server: server}, ServerDetach{Group: 1, Addr: "127.0.0.1:7001", Force: true}, ServerUpdate{Group: 1, Server: server},
 		SlotsAssign{Ranges: []SlotRange{{Start: 1, End: 2, Group: 1}}}, SettingSet{Name: "timeout", Value: "5s"},

@@ -124,13 +124,25 @@ func (b NodeRemove) apply(s *State, _ Command, _ uint64) *Error {
 type NodeSetVoter struct {
 	ID    string `json:"id"`
 	Voter bool   `json:"voter"`
+	// Reason is for the history; empty where there is nothing to say.
+	Reason string `json:"reason,omitempty"`
 }
 
 func (b NodeSetVoter) word() string { return "node-set-voter" }
 
+func (b NodeSetVoter) since() Format {
+	if b.Reason != "" {
+		return 3
+	}
+	return oldestFormat
+}
+
 func (b NodeSetVoter) describe(*State) string {
 	if b.Voter {
 		return "node " + b.ID + " became a voter"
+	}
+	if b.Reason != "" {
+		return "node " + b.ID + " is no longer a voter: " + b.Reason
 	}
 	return "node " + b.ID + " is no longer a voter"
 }

@@ -105,6 +105,8 @@ var definitions = []Setting{
 		Help: "keys of moving slots that an event loop remembers as moved"},
 	{Name: "node-memory-limit", Kind: KindBytes, Default: "0", Min: 0, Max: 1 << 50,
 		Help: "bytes that one node may buffer for all clients together; 0: no limit"},
+	{Name: "node-replace-after", Since: 3, Kind: KindDuration, Default: "0", Min: 0, Max: int64(365 * 24 * time.Hour),
+		Help: "a voter that was not heard for so long loses its vote to another node, while three voters are there; 0: never"},
 	{Name: "on-quorum-loss", Kind: KindChoice, Default: "stop", Choices: []string{"stop", "reads", "serve"},
 		Help: "what a node does without a lease: refuse keyed commands, answer reads, or go on, which blocks moves while a node is silent"},
 	{Name: "proto-inline-max-size", Kind: KindBytes, Default: "64kb", Min: 1 << 10, Max: gib, Help: "size of an inline request"},
