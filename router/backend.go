@@ -46,8 +46,9 @@ type server struct {
 	l *loop
 	target
 	stats *serverStats
-	// conns are the shared connections, one per database.
-	conns []*backend
+	// conns are the shared connections, one per database; durables take writes that
+	// wait for replicas.
+	conns, durables []*backend
 	// failures in a row, the time of the next attempt and why the last one failed.
 	failures int
 	retryAt  int64
@@ -115,6 +116,8 @@ type backend struct {
 	out, in []byte
 	scan    resp.ReplyScanner
 	dirty   bool
+	// durable is there on connections for writes that wait for replicas.
+	durable *durable
 	// proven says that a reply has come: only then is the back-off over.
 	proven bool
 	// progress is when bytes last moved; unsent what the kernel had not taken then.
@@ -122,12 +125,13 @@ type backend struct {
 	unsent   int
 }
 
-// backend returns the connection of a database, making it when there is none.
-func (s *server) backend(db int) (*backend, error) {
-	for db >= len(s.conns) {
-		s.conns = append(s.conns, nil)
+// connect returns the connection of a database among those of one kind, making it
+// when there is none.
+func (s *server) connect(conns *[]*backend, db int) (*backend, error) {
+	for db >= len(*conns) {
+		*conns = append(*conns, nil)
 	}
-	if b := s.conns[db]; b != nil {
+	if b := (*conns)[db]; b != nil {
 		return b, nil
 	}
 	if s.role == roleAbandoned {
@@ -137,7 +141,7 @@ func (s *server) backend(db int) (*backend, error) {
 		return nil, s.lastErr
 	}
 	b := &backend{l: s.l, srv: s, db: db, life: s.life, lapses: s.l.lapses}
-	s.conns[db] = b
+	(*conns)[db] = b
 	s.stats.dials++
 	s.l.r.spawn(b.dial)
 	return b, nil
@@ -145,7 +149,7 @@ func (s *server) backend(db int) (*backend, error) {
 
 // ready returns the connection of a database, unless it can't take a request now.
 func (s *server) ready(db int) (*backend, error) {
-	b, err := s.backend(db)
+	b, err := s.connect(&s.conns, db)
 	if err == nil && b.busy() {
 		err = errBackendBusy
 	}
@@ -236,7 +240,7 @@ func (s *server) backOff(err error) {
 // send queues one command for this connection.
 func (b *backend) send(q *request, raw []byte) {
 	b.fifo.push(q)
-	if len(raw) >= directWrite && b.state == backendReady {
+	if len(raw) >= directWrite && b.state == backendReady && b.durable == nil {
 		b.writeNow(raw)
 		return
 	}
@@ -259,7 +263,7 @@ func (b *backend) markDirty() {
 // flush writes what the round has gathered.
 func (b *backend) flush() {
 	b.dirty = false
-	if b.state == backendReady && len(b.out) > 0 {
+	if b.state == backendReady && len(b.out) > 0 && (b.durable == nil || b.seal()) {
 		b.writeNow(nil)
 	}
 }
@@ -297,9 +301,11 @@ func (b *backend) giveUp(err error) {
 // allConns returns the connections that the server has now; some may be opening.
 func (s *server) allConns() []*backend {
 	var all []*backend
-	for _, b := range s.conns {
-		if b != nil {
-			all = append(all, b)
+	for _, conns := range [][]*backend{s.conns, s.durables} {
+		for _, b := range conns {
+			if b != nil {
+				all = append(all, b)
+			}
 		}
 	}
 	return all
@@ -337,7 +343,11 @@ func (b *backend) Readable(data []byte) {
 		if took+q.waited >= b.l.slowerThan {
 			b.srv.noteSlow(q)
 		}
-		b.l.complete(q, reply)
+		if b.durable != nil {
+			b.take(q, reply)
+		} else {
+			b.l.complete(q, reply)
+		}
 		used += n
 	}
 	b.keep(data, used)
@@ -371,20 +381,29 @@ func (b *backend) drop(err error) {
 		b.srv.backOff(errBackendUnproven)
 	}
 	b.state = backendClosed
-	if b.db < len(b.srv.conns) && b.srv.conns[b.db] == b {
-		b.srv.conns[b.db] = nil
+	for _, conns := range [][]*backend{b.srv.conns, b.srv.durables} {
+		if b.db < len(conns) && conns[b.db] == b {
+			conns[b.db] = nil
+		}
 	}
 	if sent {
 		b.haunt(b.slotsOf())
 	}
 	text := b.srv.appendError(nil, err)
+	if b.durable != nil {
+		b.giveHeld(text)
+	}
 	why := lossOf(err, sent)
 	for q := b.fifo.pop(); q != nil; q = b.fifo.pop() {
 		b.srv.stats.lost[why]++
 		if b.l.now-q.start+q.waited >= b.l.slowerThan {
 			b.srv.noteSlow(q)
 		}
-		b.l.complete(q, text)
+		if q.isWait {
+			b.l.freeRequest(q)
+		} else {
+			b.l.complete(q, text)
+		}
 	}
 	b.l.pool.put(b.out)
 	b.l.pool.put(b.in)
@@ -424,6 +443,9 @@ func (b *backend) check(timeout time.Duration) {
 	if unsent := b.conn.Unsent(); unsent < b.unsent {
 		b.unsent, b.progress = unsent, b.l.now
 	}
+	if b.durable != nil {
+		timeout += b.l.table.limits.durableTimeout
+	}
 	if b.l.now-max(b.progress, b.fifo.peek().start) < int64(timeout) {
 		return
 	}
@@ -432,8 +454,8 @@ func (b *backend) check(timeout time.Duration) {
 
 // closeIdle closes the connections of a retired server that owe nothing.
 func (s *server) closeIdle() {
-	for _, b := range s.conns {
-		if b != nil && b.fifo.len() == 0 && b.state == backendReady {
+	for _, b := range s.allConns() {
+		if b.fifo.len() == 0 && b.state == backendReady {
 			b.giveUp(errBackendClosed)
 		}
 	}

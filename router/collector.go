@@ -116,10 +116,7 @@ func (v *view) take(l *loop) {
 
 func (v *serverView) connections(s *server) {
 	v.hauntings += len(s.hauntings)
-	for _, b := range s.conns {
-		if b == nil {
-			continue
-		}
+	for _, b := range s.allConns() {
 		if b.state == backendOpening {
 			v.opening++
 		} else {

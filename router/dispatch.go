@@ -61,6 +61,8 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 		s.answer(cmd, cmd.AppendText(nil))
 	case !s.l.leased() && s.l.bound(cmd):
 		s.answer(cmd, []byte(noLeaseText))
+	case s.l.table.limits.durableReplicas > 0 && s.mustOrder(cmd):
+		return false
 	case cmd.Policy == command.PolicyRoute:
 		return s.route(cmd, args, frame)
 	case cmd.Policy == command.PolicySplit:
@@ -251,12 +253,13 @@ const noSlot = -1
 
 // forward sends a whole command to one server.
 func (s *session) forward(cmd *command.Command, srv *server, slot int, frame []byte) {
-	b, err := srv.ready(s.db)
+	b, err := s.connection(srv, cmd)
 	if err != nil {
 		s.answer(cmd, srv.appendError(nil, err))
 		return
 	}
 	q := s.newRequest(cmd)
+	s.queued(q, b)
 	if slot != noSlot {
 		s.l.enter(q, slot)
 	}

@@ -269,22 +269,13 @@ func (l *loop) tick(posted time.Time) {
 }
 
 func (s *server) check(timeout time.Duration) {
-	for _, b := range s.conns {
-		if b != nil {
-			b.check(timeout)
-		}
+	for _, b := range s.allConns() {
+		b.check(timeout)
 	}
 }
 
 // open says whether any connection is left.
-func (s *server) open() bool {
-	for _, b := range s.conns {
-		if b != nil {
-			return true
-		}
-	}
-	return false
-}
+func (s *server) open() bool { return len(s.allConns()) > 0 }
 
 func (l *loop) closeIdleClients() {
 	limit := int64(l.table.limits.idleTimeout)

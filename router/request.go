@@ -52,8 +52,9 @@ type request struct {
 	// silent drops the reply (CLIENT REPLY OFF and SKIP); bound requests may only
 	// be answered under a lease.
 	silent, bound bool
-	// readonly requests change nothing, however late they run.
-	readonly bool
+	// readonly requests change nothing, however late they run; durable ones went over
+	// a connection for durable writes, where isWait asks for replicas.
+	readonly, durable, isWait bool
 	// slots are those in which the request counts as in flight.
 	slots []uint16
 	// waited is how long it had to wait before it could be dispatched, in ns.

@@ -41,6 +41,8 @@ const (
 	pauseDelay
 	// pauseHeld: its next request is for a slot on hold.
 	pauseHeld
+	// pauseOrder: a durable write must not overtake earlier requests.
+	pauseOrder
 	// pauseAccess: a key of its next request is being moved.
 	pauseAccess
 	// pauseClosing: it closes when the replies that it is owed are out.
@@ -66,7 +68,8 @@ type session struct {
 	id   int64
 	// head and tail are the requests that are not answered yet, in request order.
 	head, tail *request
-	pending    int
+	// pending counts them, durable those on connections for durable writes.
+	pending, durable int
 	// replySize is the moving average of its replies' sizes, in bytes.
 	replySize int
 	pause     pause
@@ -305,7 +308,7 @@ func (s *session) forget() {
 		}
 		q = next
 	}
-	s.head, s.tail, s.pending, s.shelved = nil, nil, 0, 0
+	s.head, s.tail, s.pending, s.durable, s.shelved = nil, nil, 0, 0, 0
 	s.l.pool.put(s.out)
 	s.l.pool.put(s.in)
 	s.out, s.in, s.inPos = nil, nil, 0
@@ -356,6 +359,12 @@ func (s *session) pop() {
 		s.tail = nil
 	}
 	s.pending--
+	if q.durable {
+		s.durable--
+	}
+	if s.pause&pauseOrder != 0 && s.pending == s.durable {
+		s.unpause(pauseOrder)
+	}
 	s.shelved -= len(q.reply)
 	if s.pause&pausePipeline != 0 && s.pending <= s.window()/2 {
 		s.unpause(pausePipeline)

@@ -99,7 +99,7 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) (take
 		slots = append(slots, uint16(slot))
 		l.slots = slots[:0]
 		if srv.stamp != l.stamp {
-			b, err := srv.ready(s.db)
+			b, err := s.connection(srv, cmd)
 			if err != nil {
 				s.answer(cmd, srv.appendError(nil, err))
 				return true
@@ -112,6 +112,7 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) (take
 	}
 	if len(pieces) == 1 {
 		q := s.newRequest(cmd)
+		s.queued(q, pieces[0].b)
 		l.enterAll(q, slots)
 		pieces[0].b.send(q, frame)
 		return true
@@ -159,6 +160,7 @@ func (s *session) sendPieces(cmd *command.Command, args [][]byte, pieces []piece
 	}
 	for i := range pieces {
 		b := pieces[i].b
+		s.queued(q, b)
 		b.fifo.push(l.newPart(q, i))
 		b.out = l.pool.grow(b.out, 32+len(args[0]))
 		b.out = resp.AppendArray(b.out, 1+pieces[i].keys*cmd.Step)
@@ -201,7 +203,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) (taken bool) {
 	defer func() { l.pieces = pieces[:0] }()
 	for _, index := range masters {
 		srv := l.servers[index]
-		b, err := srv.ready(s.db)
+		b, err := s.connection(srv, cmd)
 		if err != nil { // before anything is sent: all masters or none
 			s.answer(cmd, srv.appendError(nil, err))
 			return true
@@ -213,6 +215,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) (taken bool) {
 		l.enter(q, everySlot)
 	}
 	for i := range pieces {
+		s.queued(q, pieces[i].b)
 		pieces[i].b.send(l.newPart(q, i), frame)
 	}
 	return true

@@ -73,6 +73,8 @@ type limits struct {
 	backendTimeout     time.Duration
 	dialTimeout        time.Duration
 	drainDelay         time.Duration
+	durableReplicas    int
+	durableTimeout     time.Duration
 	holdDeadline       time.Duration
 	holdRequests       int
 	holdBytes          int64
@@ -251,21 +253,25 @@ func newLimits(s topology.Settings) limits {
 		backendTimeout: s.Duration("backend-timeout"),
 		dialTimeout:    s.Duration("backend-dial-timeout"),
 		drainDelay:     s.Duration("drain-delay"),
-		holdDeadline:   s.Duration("hold-deadline"),
-		holdRequests:   s.Int("hold-max-requests"),
-		holdBytes:      s.Bytes("hold-max-bytes"),
-		moveCache:      s.Int("move-cache"),
-		quorumLoss:     parseQuorumLoss(s.Text("on-quorum-loss")),
-		maxClients:     s.Int("maxclients"),
-		idleTimeout:    s.Duration("timeout"),
-		keepAlive:      s.Duration("tcp-keepalive"),
-		maxBulk:        int(s.Bytes("proto-max-bulk-len")),
-		maxInline:      int(s.Bytes("proto-inline-max-size")),
-		maxArgs:        s.Int("max-args"),
-		queryBuffer:    s.Bytes("client-query-buffer-limit"),
-		outputBuffer:   s.Bytes("client-output-buffer-limit"),
-		nodeMemory:     s.Bytes("node-memory-limit"),
-		slowerThan:     slowerThan(s.Duration("slowlog-log-slower-than")),
-		slowLogLen:     s.Int("slowlog-max-len"),
+
+		durableReplicas: s.Int("durability-replicas"),
+		durableTimeout:  s.Duration("durability-timeout"),
+
+		holdDeadline: s.Duration("hold-deadline"),
+		holdRequests: s.Int("hold-max-requests"),
+		holdBytes:    s.Bytes("hold-max-bytes"),
+		moveCache:    s.Int("move-cache"),
+		quorumLoss:   parseQuorumLoss(s.Text("on-quorum-loss")),
+		maxClients:   s.Int("maxclients"),
+		idleTimeout:  s.Duration("timeout"),
+		keepAlive:    s.Duration("tcp-keepalive"),
+		maxBulk:      int(s.Bytes("proto-max-bulk-len")),
+		maxInline:    int(s.Bytes("proto-inline-max-size")),
+		maxArgs:      s.Int("max-args"),
+		queryBuffer:  s.Bytes("client-query-buffer-limit"),
+		outputBuffer: s.Bytes("client-output-buffer-limit"),
+		nodeMemory:   s.Bytes("node-memory-limit"),
+		slowerThan:   slowerThan(s.Duration("slowlog-log-slower-than")),
+		slowLogLen:   s.Int("slowlog-max-len"),
 	}
 }
