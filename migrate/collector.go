@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,7 @@ var (
 	rateDesc = prometheus.NewDesc("codis_mover_keys_per_second",
 		"Keys that this node's mover moves a second, over all jobs.", nil, nil)
 	etaDesc = prometheus.NewDesc("codis_mover_eta_seconds",
-		"When the last of the jobs that this node works on will be done; none while that can't be told.", nil, nil)
+		"In how long the last of the jobs that this node works on will be done; NaN while that can't be told.", nil, nil)
 )
 
 // Collector returns metrics of slots and jobs, for a registry: those of the table,
@@ -62,17 +63,20 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(hinderedDesc, float64(sum.hindered))
 	gauge(leftDesc, float64(sum.left))
 	gauge(quietDesc, sum.quiet.Seconds())
-	rate, eta := 0.0, int64(-1)
+	rate, eta := 0.0, 0.0
 	for id := range s.Jobs {
-		if live, ok := c.c.Live(id); ok {
-			rate += live.KeysPerSecond
-			eta = max(eta, live.ETA)
+		live, ok := c.c.Live(id)
+		switch {
+		case !ok:
+		case live.ETA < 0:
+			eta = math.NaN()
+		default:
+			eta = max(eta, float64(live.ETA)) // NaN stays
 		}
+		rate += live.KeysPerSecond
 	}
 	gauge(rateDesc, rate)
-	if eta >= 0 {
-		gauge(etaDesc, float64(eta))
-	}
+	gauge(etaDesc, eta)
 	out <- prometheus.MustNewConstMetric(keysDesc, prometheus.CounterValue, float64(c.c.moved.keys.Load()))
 	out <- prometheus.MustNewConstMetric(bytesDesc, prometheus.CounterValue, float64(c.c.moved.bytes.Load()))
 }

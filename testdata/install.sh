@@ -9,6 +9,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # where Debian keeps nutcracker
 package_of() {
 	case "$1" in
 	redis-cli | redis-benchmark) echo redis-tools ;;
+	promtool) echo prometheus ;;
 	*) echo "$1" ;;
 	esac
 }
