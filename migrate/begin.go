@@ -33,7 +33,7 @@ func (r *run) begin(ctx context.Context, t task) error {
 		return err
 	}
 	defer to.close()
-	r.observe(s, from)
+	r.observe(s, t.from, from.facts)
 	job := s.Jobs[t.job]
 	// The plan was made before anybody had looked how many keys a slot has.
 	r.mu.Lock()
@@ -78,18 +78,18 @@ func databases(count int, servers ...serverFacts) []int {
 }
 
 // observe learns how many keys a slot of a group has.
-func (r *run) observe(s *topology.State, l *link) {
+func (r *run) observe(s *topology.State, group int, f serverFacts) {
 	owned, keys := 0, int64(0)
 	for _, slot := range s.Slots {
-		if slot.Group == l.group {
+		if slot.Group == group {
 			owned++
 		}
 	}
-	for _, n := range l.facts.keys {
+	for _, n := range f.keys {
 		keys += n
 	}
 	r.mu.Lock()
-	r.perSlot[l.group] = float64(keys) / float64(max(owned, 1))
+	r.perSlot[group] = float64(keys) / float64(max(owned, 1))
 	r.mu.Unlock()
 }
 

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"time"
 
 	"codis/migrate/fence"
 )
@@ -19,12 +20,18 @@ func (m *mover) gateStage(ctx context.Context, l *link, in <-chan names, out [la
 				return err
 			}
 			budget := m.run.c.store.State().Settings.Bytes("migrate-batch-bytes")
+			began := time.Now()
 			v, rest, err := g.next(ctx, keys, budget)
+			if err == nil {
+				err = m.pace.after(ctx, time.Since(began))
+			}
 			if err != nil {
 				return err
 			}
 			keys = rest
+			v.dumps = l.in
 			if len(v.items) == 0 {
+				m.giveBack(v.dumps)
 				continue
 			}
 			if err := send(ctx, out[work.lane], v); err != nil {
@@ -33,6 +40,26 @@ func (m *mover) gateStage(ctx context.Context, l *link, in <-chan names, out [la
 		}
 	}
 	return nil
+}
+
+// borrow gives memory for replies, that of values which are at the target now.
+func (m *mover) borrow() []byte {
+	select {
+	case b := <-m.spare:
+		return b
+	default:
+		return nil
+	}
+}
+
+func (m *mover) giveBack(b []byte) {
+	if cap(b) > 4<<20 {
+		return
+	}
+	select {
+	case m.spare <- b:
+	default:
+	}
 }
 
 // gate reads values at the old group. What it asks for depends on what came: keys
@@ -53,7 +80,11 @@ type gate struct {
 // next asks for keys from the first on, and returns those that are left.
 func (g *gate) next(ctx context.Context, keys []fence.Key, budget int64) (values, []fence.Key, error) {
 	if g.large > 0 && !(g.oldServer && !g.persistent) {
-		if n := min(budget/g.large, int64(len(keys)), flightKeys); n >= min(plainKeys, int64(len(keys))) {
+		flight := int64(flightKeys)
+		if g.pace.gentle() {
+			flight = gentleKeys
+		}
+		if n := min(budget/g.large, int64(len(keys)), flight); n >= min(plainKeys, int64(len(keys))) {
 			v, err := g.plain(ctx, keys[:n])
 			if !errors.Is(err, fence.ErrNoExpireTime) {
 				return v, keys[n:], err

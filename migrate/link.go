@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"codis/migrate/failover"
@@ -22,8 +23,15 @@ type link struct {
 	conn    net.Conn
 	timeout time.Duration
 	out     []byte
-	size    int // of the last replies
 	facts   serverFacts
+	// in and frames are what the last replies are in, to be used again; with borrow,
+	// in is taken from there anew each time.
+	in      []byte
+	lengths []int
+	frames  [][]byte
+	borrow  func() []byte
+	// commands counts replies.
+	commands atomic.Int64
 }
 
 // serverFacts is what a server said of itself when the link was made.
@@ -105,6 +113,12 @@ func (l *link) ask(ctx context.Context) (serverFacts, error) {
 	return f, nil
 }
 
+// number reads a whole number of INFO, 0 where there is none.
+func number(info map[string]string, name string) int64 {
+	n, _ := strconv.ParseInt(info[name], 10, 64)
+	return n
+}
+
 // request appends a command.
 func (l *link) request(args ...string) { l.out = resp.AppendCommandStrings(l.out, args...) }
 
@@ -125,8 +139,8 @@ func (l *link) one(ctx context.Context, args ...string) (resp.Reply, error) {
 	return r, nil
 }
 
-// do sends out and reads n replies, each whole and as it came. Their memory is
-// not used again. After an error the link is of no use.
+// do sends out and reads n replies, each whole and as it came, good until the next
+// do. After an error the link is of no use.
 func (l *link) do(ctx context.Context, n int) ([][]byte, error) {
 	frames, err := l.exchange(ctx, n)
 	if cap(l.out) > 4<<20 {
@@ -156,21 +170,25 @@ func (l *link) exchange(ctx context.Context, n int) ([][]byte, error) {
 	if _, err := l.conn.Write(l.out); err != nil {
 		return nil, err
 	}
+	if l.borrow != nil {
+		l.in = l.borrow()
+	} else if cap(l.in) > 4<<20 {
+		l.in = nil
+	}
 	var scan resp.ReplyScanner
-	ends := make([]int, 0, n)
-	buf, start := make([]byte, 0, max(512, l.size+l.size/8)), 0
-	for len(ends) < n {
+	buf, start, lengths := l.in[:0], 0, l.lengths[:0]
+	for len(lengths) < n {
 		m, err := scan.Next(buf[start:])
 		if err != nil {
 			return nil, err
 		}
 		if m > 0 {
 			start += m
-			ends = append(ends, start)
+			lengths = append(lengths, m)
 			continue
 		}
 		if len(buf) == cap(buf) {
-			grown := make([]byte, len(buf), 2*cap(buf))
+			grown := make([]byte, len(buf), max(4<<10, 2*cap(buf)))
 			copy(grown, buf)
 			buf = grown
 		}
@@ -183,13 +201,13 @@ func (l *link) exchange(ctx context.Context, n int) ([][]byte, error) {
 	if start < len(buf) {
 		return nil, errors.New("bytes that nobody asked for")
 	}
-	l.size = min(len(buf), 4<<20)
-	frames := make([][]byte, n)
-	from := 0
-	for i, end := range ends {
-		frames[i], from = buf[from:end:end], end
+	l.commands.Add(int64(n))
+	l.in, l.lengths, l.frames = buf, lengths, l.frames[:0]
+	for _, m := range lengths { // only now the bytes stay where they are
+		l.frames = append(l.frames, buf[:m:m])
+		buf = buf[m:]
 	}
-	return frames, nil
+	return l.frames, nil
 }
 
 func (l *link) wrap(err error) error {

@@ -66,15 +66,21 @@ type mover struct {
 	pings    [2]*link
 	idle     [2]time.Duration
 	brakes   [2]brake
+	counters [2]counter
+	pace     pace
 
 	persistent bool // no key of the database has an expiry
+
+	// spare is memory for values on their way.
+	spare chan []byte
 
 	met     int64 // keys of the slots that the pass has met
 	refused *refused
 }
 
 func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover, err error) {
-	m := &mover{run: r, task: t, tally: r.c.tallyOf(t.job), list: topology.Batch{Ranges: t.moves}.Slots()}
+	m := &mover{run: r, task: t, tally: r.c.tallyOf(t.job), list: topology.Batch{Ranges: t.moves}.Slots(),
+		spare: make(chan []byte, 4*lanes*depth)}
 	for _, slot := range m.list {
 		m.slots[slot] = true
 	}
@@ -98,12 +104,15 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 			}
 		}
 	}
+	for _, l := range m.gates {
+		l.borrow = m.borrow
+	}
 	for i := range m.pings {
 		if m.idle[i], err = idle(ctx, m.pings[i]); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	return m, m.lookFirst(ctx)
 }
 
 // same refuses to work with two servers at one address: a cursor is one server's.
@@ -133,11 +142,9 @@ func (m *mover) close() {
 func (m *mover) untilEmpty(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watches sync.WaitGroup
-	for i, l := range m.pings {
+	for i := range m.pings {
 		watches.Go(func() {
-			if err := m.brakes[i].watch(ctx, l, m.idle[i], func(took time.Duration) {
-				m.say(fmt.Sprintf("slowed down: group %d takes %s to answer PING, %s when idle", l.group, took.Round(time.Millisecond/10), m.idle[i]))
-			}); err != nil {
+			if err := m.watch(ctx, i); err != nil {
 				cancel(err)
 			}
 		})
@@ -262,9 +269,7 @@ func (m *mover) brake(ctx context.Context) error {
 
 // observeBatch learns how many keys the batch and the slots of its group have.
 func (r *run) observeBatch(m *mover, f serverFacts) {
-	l := *m.scan
-	l.facts = f
-	r.observe(r.c.store.State(), &l)
+	r.observe(r.c.store.State(), m.task.from, f)
 	r.mu.Lock()
 	r.inBatch[m.task.epoch] = r.perSlot[m.task.from] * float64(len(m.list))
 	r.mu.Unlock()

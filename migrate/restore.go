@@ -57,6 +57,7 @@ func (m *mover) restoreStage(ctx context.Context, l *link, in <-chan values, out
 		if err != nil {
 			return err
 		}
+		m.giveBack(v.dumps)
 		if err := send(ctx, out, values{items: there, bytes: v.bytes}); err != nil {
 			return err
 		}

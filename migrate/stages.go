@@ -36,6 +36,8 @@ type names struct {
 type values struct {
 	items []fence.Item
 	bytes int64
+	// dumps is the memory that they are in, for others once they are at the target.
+	dumps []byte
 }
 
 // database moves what one database has; all stages are empty when it returns.

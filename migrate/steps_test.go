@@ -281,6 +281,39 @@ func TestPlan(t *testing.T) {
 	check("cleaning", observation{}, task{held, []topology.SlotMove{first}})
 }
 
+func TestNextRest(t *testing.T) {
+	rest := int64(0)
+	for range 3 {
+		rest = nextRest(rest, 2*brisk, time.Microsecond)
+	}
+	if rest != 381 { // 100, 225, 381: up faster and faster
+		t.Errorf("rest %d", rest)
+	}
+	for range 100 {
+		rest = nextRest(rest, time.Second, brisk)
+	}
+	if rest != restMax {
+		t.Errorf("rest %d for ever", rest)
+	}
+	for range 100 {
+		rest = nextRest(rest, 3*brisk, brisk) // three times the idle PING is well
+	}
+	if rest != 0 {
+		t.Errorf("rest %d after calm", rest)
+	}
+}
+
+func TestCounter(t *testing.T) {
+	var c counter
+	now := time.Now()
+	if _, ok := c.others(now, 1000, 0); ok {
+		t.Error("a rate from one look")
+	}
+	if rate, ok := c.others(now.Add(2*time.Second), 9000, 2000); !ok || rate != 3000 {
+		t.Errorf("%v a second", rate)
+	}
+}
+
 func TestBrake(t *testing.T) {
 	pause := time.Duration(0)
 	for range 3 {

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -60,10 +61,10 @@ func take(next *time.Time, now time.Time, n, rate int64) time.Time {
 
 const (
 	// pingEvery is how often both masters are asked.
-	pingEvery = 50 * time.Millisecond
+	pingEvery = 20 * time.Millisecond
 	// pauseStep and pauseMax bound the pause that a slow answer puts before each batch.
 	pauseStep = time.Millisecond
-	pauseMax  = 100 * time.Millisecond
+	pauseMax  = 20 * time.Millisecond
 	// calm is what a PING may always take: a server that shares its cores waits as
 	// long for its turn.
 	calm = 15 * time.Millisecond
@@ -103,28 +104,34 @@ func idle(ctx context.Context, l *link) (time.Duration, error) {
 	return took[len(took)/2], nil
 }
 
-// watch measures a master until ctx ends. The median of the last three counts:
+// watch measures a master until ctx ends. The median of the last five counts:
 // a single slow answer may be anybody's fault.
-func (b *brake) watch(ctx context.Context, l *link, idle time.Duration, slow func(time.Duration)) error {
-	var last [3]time.Duration
+func (m *mover) watch(ctx context.Context, master int) error {
+	var last [5]time.Duration
+	l, b, idle := m.pings[master], &m.brakes[master], m.idle[master]
 	for n := 0; ; n++ {
 		if err := sleep(ctx, pingEvery); err != nil {
 			return nil
 		}
 		began := time.Now()
-		if _, err := l.one(ctx, "PING"); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		_, err := l.one(ctx, "PING")
+		last[n%len(last)] = time.Since(began)
+		if err == nil && time.Since(m.counters[master].at) > lookEvery {
+			err = m.look(ctx, master)
+		}
+		if ctx.Err() != nil {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		last[n%len(last)] = time.Since(began)
 		sorted := last
 		slices.Sort(sorted[:])
-		next := after(time.Duration(b.pause.Load()), last[n%len(last)], sorted[1], idle)
+		usual := sorted[len(sorted)/2]
+		m.pace.ping(master, usual, idle)
+		next := after(time.Duration(b.pause.Load()), last[n%len(last)], usual, idle)
 		b.pause.Store(int64(next))
 		if next == pauseMax {
-			slow(sorted[1])
+			m.say(fmt.Sprintf("slowed down: group %d takes %s to answer PING, %s when idle", l.group, usual.Round(time.Millisecond/10), idle))
 		}
 	}
 }

@@ -199,7 +199,7 @@ func appendMove(moves []SlotMove, slot, from, to int) []SlotMove {
 }
 
 func slotsIn(moves []SlotMove) []int {
-	var slots []int
+	slots := make([]int, 0, countSlots(moves))
 	for _, m := range moves {
 		for i := m.Start; i <= m.End; i++ {
 			slots = append(slots, i)
