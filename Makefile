@@ -49,7 +49,7 @@ fmt:
 	gofmt -w .
 
 deps: ## what the tests and the demo need beside Go
-	testdata/install.sh redis-server redis-cli redis-benchmark promtool
+	testdata/install.sh redis-server redis-cli redis-benchmark promtool chromium
 
 generate: deps ## the command table, from a real server
 	go generate ./...

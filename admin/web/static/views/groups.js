@@ -68,7 +68,7 @@ const states = {
 
 function servers(g) {
   return table({
-    caption: `Servers of group ${g.id}`, rows: g.servers, id: (s) => s.addr,
+    caption: `Servers of group ${g.id}`, rows: g.servers, id: (s) => s.addr, kind: "servers",
     columns: [
       { label: "Server", wide: true, cell: (s) => h("code", {}, s.addr) },
       { label: "Role", cell: (s) => (s.role === "master" ? h("strong", {}, "master") : s.role) },
