@@ -4,6 +4,8 @@ go 1.26.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1 // tests: checks recorded histories for linearizability
+	github.com/chromedp/cdproto v0.159.0 // tests: the words of chromedp
+	github.com/chromedp/chromedp v0.23.0 // tests: drives a real browser over the page
 	github.com/gomodule/redigo v1.9.3 // tests: a client that people use
 	github.com/hashicorp/go-hclog v1.6.2 // the logger interface that raft wants, passed on to slog
 	github.com/hashicorp/raft v1.7.3 // consensus on the table
@@ -23,8 +25,6 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/boltdb/bolt v1.3.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/chromedp/chromedp v0.23.0 // indirect
 	github.com/cpuguy83/go-md2man/v2 v2.0.7 // indirect
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect

@@ -47,7 +47,7 @@ func startBrowser(tb testing.TB) context.Context {
 	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(tb.TempDir()),
 		chromedp.WSURLReadTimeout(patience), chromedp.NoSandbox}
 	for _, flag := range []string{"headless", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "mute-audio"} {
+		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "mute-audio", "hide-scrollbars"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
@@ -240,14 +240,6 @@ func (p *page) fill(id, text string) {
 	if err := call(p.ctx, input.InsertText, input.InsertTextParams{Text: text}); err != nil {
 		p.tb.Fatalf("type into %s: %v", id, err)
 	}
-}
-
-// pick chooses in the select with an id.
-func (p *page) pick(id, value string) {
-	p.tb.Helper()
-	element := "document.getElementById(" + quoteJS(id) + ")"
-	p.wait("the field "+id, element)
-	p.do(fmt.Sprintf(`%s.value = %s, %s.dispatchEvent(new Event("change", {bubbles: true}))`, element, quoteJS(value), element))
 }
 
 func (p *page) press(keys string, modifiers ...chromedp.Modifier) {

@@ -22,6 +22,7 @@ func (c *cluster) http(i int) string { return c.cfgs[i].HTTPAddr }
 // TestPageLogin: a cluster with a password shows nothing before the login, and an
 // empty one says what to do next.
 func TestPageLogin(t *testing.T) {
+	t.Parallel()
 	cfg := newConfig(t)
 	cfg.ID, cfg.Password = "n1", "sesame"
 	c := &cluster{tb: t, cfgs: []config.Config{cfg}, nodes: make([]*Node, 1)}
@@ -57,6 +58,7 @@ func TestPageLogin(t *testing.T) {
 
 // TestPageIsFast measures the first paint, and that nothing else is fetched.
 func TestPageIsFast(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	p := openPage(t, startBrowser(t), c.http(0))
 	p.see("There are no servers yet.")
@@ -81,6 +83,7 @@ func TestPageIsFast(t *testing.T) {
 
 // TestPageSlots walks the map by mouse and keyboard.
 func TestPageSlots(t *testing.T) {
+	t.Parallel()
 	one, two := resptest.StartRedis(t), resptest.StartRedis(t)
 	c := newCluster(t, 1, []string{one.Addr}, []string{two.Addr})
 	p := openPage(t, startBrowser(t), c.http(0))
@@ -122,6 +125,7 @@ func TestPageSlots(t *testing.T) {
 
 // TestPageNames: what people named shows as they wrote it, and runs nothing.
 func TestPageNames(t *testing.T) {
+	t.Parallel()
 	one, two := resptest.StartRedis(t), resptest.StartRedis(t)
 	c := newCluster(t, 1, []string{one.Addr, two.Addr})
 	evil := `"><img/src=x/onerror=alert(1)><script>alert(2)</script>`
@@ -159,6 +163,7 @@ func TestPageNames(t *testing.T) {
 // TestPageLosesItsNode: the page says so, greys what it shows, and comes back by
 // itself.
 func TestPageLosesItsNode(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	p := openPage(t, startBrowser(t), c.http(1))
 	p.see("There are no servers yet.")
@@ -175,6 +180,7 @@ func TestPageLosesItsNode(t *testing.T) {
 
 // TestPageServers: a master that dies turns red, and turns back.
 func TestPageServers(t *testing.T) {
+	t.Parallel()
 	master, replica, other := resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)
 	c := newCluster(t, 1, []string{master.Addr, replica.Addr}, []string{other.Addr})
 	p := openPage(t, startBrowser(t), c.http(0))
@@ -198,11 +204,17 @@ func TestPageServers(t *testing.T) {
 // TestPageLooks takes pictures of every view in all sizes and colours, and checks
 // each for what people who can't see it well would miss.
 func TestPageLooks(t *testing.T) {
-	servers := []*resptest.Server{resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)}
-	c := newCluster(t, 3, []string{servers[0].Addr, servers[1].Addr}, []string{servers[2].Addr})
+	t.Parallel()
+	master, replica, second, dead := resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)
+	c := newCluster(t, 3, []string{master.Addr, replica.Addr}, []string{second.Addr}, []string{dead.Addr})
+	fillKeys(t, c.addr(0), 2000)
 	dir := artefacts(t)
 	p := openPage(t, startBrowser(t), c.http(0))
 	p.see("All slots are served")
+	// Everything is looked at with a job on its way and a master down.
+	do(t, c.addr(0), "CODIS.MIGRATE", "64", "127", "2", "KEYS", "1")
+	dead.Kill()
+	p.see("Something needs attention")
 	for _, view := range []string{"overview", "slots", "groups", "nodes", "jobs", "history", "settings"} {
 		p.visit(view)
 		for _, l := range looks {
@@ -211,7 +223,9 @@ func TestPageLooks(t *testing.T) {
 			p.shoot(dir, view+"-"+l.String(), true)
 		}
 	}
-	names := []string{"Add group…", "Attach server… to group 1", "Detach… " + servers[1].Addr, "Promote… " + servers[1].Addr, "Password… of group 1", "Delete… group 1"}
+	names := []string{"Add group…", "Attach server… to group 1", "Detach… " + replica.Addr, "Promote… " + replica.Addr, "Password… of group 1", "Delete… group 1"}
+	p.visit("slots")
+	p.see("On the move")
 	p.visit("groups")
 	for at, l := range slices.Concat(looks, looks)[:len(names)] {
 		p.dress(l)

@@ -52,7 +52,12 @@
     if (grid.querySelectorAll('[tabindex="0"]').length !== 1) say(grid, "not exactly one tab stop");
     for (const cell of grid.querySelectorAll("[role=gridcell]")) if (!cell.getAttribute("aria-label")) say(cell, "a cell without a name");
   }
-  if (document.documentElement.scrollWidth > innerWidth) wrong.push(`the page is ${document.documentElement.scrollWidth - innerWidth} px too wide`);
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) wrong.push(`the page is ${root.scrollWidth - root.clientWidth} px too wide`);
+  for (const el of all("main *").filter(seen)) {
+    const box = el.getBoundingClientRect();
+    if (box.right > root.clientWidth + 1 && box.width > 1 && !el.closest("svg, .visually-hidden, thead")) say(el, `${Math.round(box.right - root.clientWidth)} px beyond the page`);
+  }
 
   // Contrast of text, WCAG AA. Colours are painted to be read: the browser knows all notations.
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

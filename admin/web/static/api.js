@@ -24,7 +24,9 @@ export function whenLoggedOut(then) {
   onLoggedOut = then;
 }
 
-const patience = 30_000;
+// Looks at the table are quick; what reads all keys of servers may take minutes.
+const quick = 30_000;
+const long = 12 * 60_000;
 
 // ask sends a request and returns the JSON of its answer, null without one.
 export async function ask(method, path, body) {
@@ -36,7 +38,7 @@ export async function ask(method, path, body) {
     response = await fetch(base + path, {
       method, headers, body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin", cache: "no-store", redirect: "error",
-      signal: AbortSignal.timeout(method === "GET" ? patience : 4 * patience),
+      signal: AbortSignal.timeout(method === "GET" && path !== "/fsck" ? quick : long),
     });
   } catch (error) {
     throw new Problem(error.name === "TimeoutError"

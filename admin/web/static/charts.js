@@ -6,6 +6,8 @@ import { redraw, store } from "./store.js";
 
 const keep = 3_600_000;
 const height = 132;
+// The span of a chart, in seconds, at least.
+const shortest = 600;
 let timer = null;
 
 // follow asks for new figures as long as the charts are seen.
@@ -90,7 +92,11 @@ class Chart {
       padding: [8, 4, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      scales: {
+        // Young nodes have few figures; minutes that nobody saw are drawn empty.
+        x: { range: (_, from, to) => [Math.min(from ?? 0, (to ?? 0) - shortest), to ?? 0] },
+        y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] },
+      },
       axes: [
         { ...axis, grid: { show: false }, size: 24, space: 64, values: (_, list) => list.map(clock) },
         { ...axis, size: 64, space: 36, incrs: this.spec.steps, values: (_, list) => list.map((value) => this.spec.format(value)) },

@@ -61,7 +61,7 @@ export function rebalance() {
       h("fieldset", {}, h("legend", {}, "Weights"),
         h("p", { class: "note" }, "A group with twice the weight gets twice the share. Weight 0 empties a group."),
         h("div", { class: "row" }, groups.map((g) =>
-          field({ label: `Group ${g.id}`, id: `f-weight-${g.id}` }, input(form, `weight-${g.id}`, { type: "number", min: 0, step: "any" }))))),
+          field({ label: `Group ${g.id}`, id: `f-weight-${g.id}` }, input(form, `weight-${g.id}`, { type: "number", min: 0, step: 1 }))))),
     ],
     request: ({ values }) => ({
       by: values.by,
@@ -77,7 +77,7 @@ function planDialog({ title, values, path, body, request }) {
     ...request(form),
     consent: Boolean(form.values.consent),
     keys_per_second: Number(form.values.keys) || 0,
-    bytes_per_second: (Number(form.values.mb) || 0) * 1024 * 1024,
+    bytes_per_second: Math.round((Number(form.values.mb) || 0) * 1024 * 1024),
   });
   const planned = (form) => form.plan && form.planFor === asked(form);
   openDialog({

@@ -4,6 +4,7 @@ import { addGroup, attachServer, deleteGroup, detachServer, promoteServer, setAu
 import { setReads } from "../actions/settings.js";
 import { h } from "../dom.js";
 import { brief, bytes, count, dash, plural, span } from "../format.js";
+import { icon } from "../icons.js";
 import { moveCount } from "../plan.js";
 import { setting } from "../store.js";
 import { button, callout, card, choice, empty, groupClass, lamp, page, table, withData } from "../ui.js";
@@ -50,7 +51,13 @@ function group(g, all) {
   },
   g.turn && callout("warning", h("p", {}, `${turns[g.turn.kind] ?? g.turn.kind} under way: ${g.turn.from} gives way to ${g.turn.to}. Requests for this group wait.`),
     g.turn.reason && h("p", { class: "note" }, g.turn.reason)),
-  failover(g), servers(g));
+  failover(g), servers(g), troubles(g));
+}
+
+// troubles tells why servers can't be used.
+function troubles(g) {
+  return g.servers.filter((s) => s.error).map((s) => h("div", { class: "callout alarm", key: `trouble-${s.addr}` },
+    icon("alarm"), h("div", {}, h("p", {}, s.error.includes(s.addr) ? s.error : `${s.addr}: ${s.error}`))));
 }
 
 const turns = { failover: "Failover", switchover: "Switchover", replace: "Replacement of a dead master" };
@@ -87,8 +94,7 @@ function servers(g) {
 
 function state(s) {
   const [level, words] = states[s.state] ?? ["idle", s.state ?? dash];
-  return [lamp(level, words), s.error && h("span", { class: "note block" }, s.error),
-    s.state !== "up" && s.age_ms > 2_000 && h("span", { class: "note block" }, `seen ${span(s.age_ms / 1000)} ago`)];
+  return [lamp(level, words), s.state !== "up" && s.age_ms > 2_000 && h("span", { class: "note block" }, `seen ${span(s.age_ms / 1000)} ago`)];
 }
 
 function serverActions(g, s) {

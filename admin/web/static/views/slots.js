@@ -1,7 +1,7 @@
 // Slots: all 1024 on one map, what each is, and moving them.
 
 import { get, Problem } from "../api.js";
-import { assignSlots } from "../actions/slots.js";
+import { assignSlots, findLost } from "../actions/slots.js";
 import { h } from "../dom.js";
 import { count, dash, plural, range } from "../format.js";
 import { icon } from "../icons.js";
@@ -88,6 +88,7 @@ function lookup() {
       h("label", { for: "key", class: "visually-hidden" }, "Key"),
       h("input", { id: "key", name: "key", type: "text", placeholder: "user:{42}:name", autocomplete: "off", spellcheck: "false" }),
       button("Look up", { type: "submit" })),
+    h("p", { class: "note" }, "Keys may also lie where no client finds them. ", h("button", { type: "button", class: "link", on: { click: findLost } }, "Look for misplaced keys")),
     h("div", { role: "status" }, looked instanceof Problem
       ? lamp("alarm", looked.message)
       : looked && h("p", { class: "slot-detail" }, h("code", {}, looked.key), icon("arrow"), `slot ${looked.slot}`, groupChip(looked.group),
