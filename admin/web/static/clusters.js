@@ -43,7 +43,7 @@ export function clusters() {
   const o = store.data.overview;
   const list = read();
   return h("details", { class: "switcher", key: "switcher" },
-    h("summary", {}, h("span", { class: "visually-hidden" }, "Cluster "), h("span", { class: "strong" }, o?.node_id ?? "…"), h("span", { class: "note" }, location.host), icon("menu")),
+    h("summary", {}, h("span", { class: "visually-hidden" }, "Cluster "), h("span", { class: "strong" }, o?.node_id ?? "…"), h("span", { class: "note" }, location.host), icon("more")),
     h("div", { class: "popover" },
       h("p", { class: "note" }, "Other clusters"),
       list.length === 0 && h("p", {}, "None in the list yet."),
