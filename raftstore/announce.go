@@ -19,6 +19,8 @@ import (
 // table is, and what they have heard of others.
 type greeting struct {
 	sighting
+	// Run names the process; versions before format 3 do not say.
+	Run   string     `json:"run,omitempty"`
 	Epoch uint64     `json:"epoch"`
 	Heard []sighting `json:"heard,omitempty"`
 	// Table, in an answer, has the nodes of a table that is newer than that of the
@@ -27,6 +29,8 @@ type greeting struct {
 	// Removed, in an answer, says that the node that greeted is neither in Raft's
 	// configuration nor in a table that is not older than its own.
 	Removed bool `json:"removed,omitempty"`
+	// Twin, in an answer of the leader, says that another process speaks for that node.
+	Twin bool `json:"twin,omitempty"`
 }
 
 // announce is a goroutine: at start, and whenever this node has no leader, it
@@ -162,6 +166,10 @@ func (s *Store) greet(ctx context.Context, ask func() (greeting, error)) bool {
 		s.leaveForGood()
 		return true
 	}
+	if answer.Twin {
+		s.refusedAsTwin(errTwin)
+		return true
+	}
 	s.hear(answer)
 	return true
 }
@@ -170,7 +178,7 @@ func (s *Store) greets() greeting {
 	s.mu.Lock()
 	starts := s.identity.Starts
 	s.mu.Unlock()
-	return greeting{sighting: sighting{Node: s.self, Starts: starts}, Epoch: s.State().Epoch, Heard: s.book.hearsay()}
+	return greeting{sighting: sighting{Node: s.self, Starts: starts}, Run: s.run, Epoch: s.State().Epoch, Heard: s.book.hearsay()}
 }
 
 func (s *Store) greeting() string {
@@ -198,11 +206,17 @@ func (s *Store) serveAnnounce(_ context.Context, conn redcon.Conn, args [][]byte
 	if len(args) != 1 || json.Unmarshal(args[0], &g) != nil || callerOf(conn) != g.Node.ID {
 		return nil, errArguments
 	}
+	s.meetTwin(g)
 	state := s.State()
 	answer := s.greets()
 	if known := state.Nodes[g.Node.ID]; known.Incarnation != g.Node.Incarnation {
 		// An older table proves nothing: it may be from before that node joined.
 		answer.Removed = state.Epoch >= g.Epoch && s.gone(g.Node.ID)
+		return answer, nil
+	}
+	// Without a leader that speaks to it, a twin asks for no lease; but it greets.
+	if book := s.leases.Load(); book != nil && book.isTwin(g) {
+		answer.Twin = true
 		return answer, nil
 	}
 	if state.Epoch > g.Epoch {

@@ -18,6 +18,7 @@ var errNotSent = errors.New("not sent")
 const (
 	codeNotLeader = "NOTLEADER" // the peer does not lead
 	codeUnknown   = "UNKNOWN"   // the peer does not know the command
+	codeTwin      = "TWIN"      // errTwin
 )
 
 // call runs one command at a node. A connection is made for each: with a pooled

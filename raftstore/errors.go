@@ -18,6 +18,9 @@ var (
 	ErrRemoved = errors.New("this node was removed from the cluster")
 	// ErrLeftBehind is returned when the cluster was recovered without this node.
 	ErrLeftBehind = errors.New("the cluster was recovered without this node")
+	// ErrTwin is returned when another process runs with a copy of this node's
+	// directory.
+	ErrTwin = errors.New("another process runs with a copy of this directory")
 	// ErrNoLeader is returned when there was no leader for as long as the caller
 	// could wait. A command may still have been applied when it was on its way to
 	// a leader that went away.

@@ -86,20 +86,20 @@ func (b *leases) hear(r renewal) error {
 }
 
 // renew grants a lease, or says why not.
-func (b *leases) renew(ctx context.Context, r renewal) (time.Duration, error) {
+func (b *leases) renew(ctx context.Context, r renewal) (granted, error) {
 	arrived := b.store.now()
 	if err := b.hear(r); err != nil {
-		return 0, err
+		return granted{}, err
 	}
 	// A refusal that is known now needs no entry.
 	if err := b.grant(arrived, 0, r); err != nil {
-		return 0, err
+		return granted{}, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.store.cfg.PeerTimeout, errNoEntry)
 	defer cancel()
 	if !b.faults().noEntry {
 		if err := b.confirm(ctx); err != nil {
-			return 0, err
+			return granted{}, err
 		}
 	}
 	// Not before: by now this node has applied what was committed before the entry,
@@ -109,7 +109,7 @@ func (b *leases) renew(ctx context.Context, r renewal) (time.Duration, error) {
 	if hook := b.store.cfg.seams.beforeAnswer; hook != nil && err == nil {
 		hook(r)
 	}
-	return length, err
+	return granted{Lease: length, Twin: b.takeTwin(r)}, err
 }
 
 func (b *leases) grant(arrived int64, length time.Duration, r renewal) error {
@@ -117,6 +117,26 @@ func (b *leases) grant(arrived int64, length time.Duration, r renewal) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ledger.grant(arrived, length, r, member)
+}
+
+// isTwin says whether another process speaks for the node that greets.
+func (b *leases) isTwin(g greeting) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ledger.isTwin(renewal{ID: g.Node.ID, Incarnation: g.Node.Incarnation, Starts: g.Starts, Run: g.Run})
+}
+
+// takeTwin says whether another process with a copy of the directory was refused
+// since it was asked last.
+func (b *leases) takeTwin(r renewal) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.ledger.accounts[r.holder()]
+	if a == nil || !a.twin {
+		return false
+	}
+	a.twin = false
+	return true
 }
 
 // giveBack takes in that a process serves no more.

@@ -22,6 +22,9 @@ type renewal struct {
 	Incarnation string `json:"incarnation"`
 	// Starts counts the starts of the directory: it tells which process speaks.
 	Starts uint64 `json:"starts"`
+	// Run is made at random by each process. Two processes that began with copies of
+	// one directory have the same Starts. Versions before format 3 do not say.
+	Run string `json:"run,omitempty"`
 	// Acked is the epoch of the table that the router of that process has adopted.
 	Acked uint64 `json:"acked"`
 	// Report is what the node observes; see Config.Report. Only RENEW carries it.
@@ -37,6 +40,8 @@ func (r renewal) holder() holder { return holder{r.ID, r.Incarnation} }
 type account struct {
 	node   topology.Node
 	starts uint64 // of the last process that was heard
+	run    string // the same; empty if it has not said
+	twin   bool   // another process with a copy of the directory was refused
 	acked  uint64 // by that process
 	// need is the epoch that it must have acknowledged before it gets a lease again:
 	// a barrier goes on, or is about to, without it.
@@ -84,6 +89,7 @@ type faults struct {
 	keepAck      bool // a new process inherits the acknowledgements of the last one
 	deafToLonger bool // a longer lease from before the setting was changed is forgotten
 	notBlind     bool // a leader that was given a snapshot believes to know all
+	twins        bool // two processes with copies of one directory are taken for one
 	anyTerm      bool // what is committed or applied in a later term counts in an earlier one
 }
 
@@ -143,6 +149,10 @@ var (
 	// errOldRun is returned when a later process of the same directory was heard, or
 	// this one has given its lease back.
 	errOldRun = errors.New("the lease of this process is over")
+	// errTwin is returned to a process when another one speaks for its directory: a
+	// later one, or one that was heard first. Both hold the same votes and leases; the
+	// ledger counts them once, so only one may have any.
+	errTwin = fmt.Errorf("%w: another process speaks for a copy of its directory", errOldRun)
 	// errBehind is returned when a node must adopt a newer table before it serves.
 	errBehind = errors.New("the router has to adopt a newer table first")
 )
@@ -158,8 +168,8 @@ func (l *ledger) hear(now int64, r renewal, member topology.Node) error {
 		a = &account{}
 		l.accounts[r.holder()] = a
 	}
-	if r.Starts < a.starts {
-		return errOldRun
+	if l.isTwin(r) {
+		return errTwin
 	}
 	if r.Starts > a.starts {
 		// Another process: the one before has ended, and what it has acknowledged was
@@ -167,11 +177,25 @@ func (l *ledger) hear(now int64, r renewal, member topology.Node) error {
 		if !l.faults.keepAck {
 			a.acked = 0
 		}
-		a.starts, a.over = r.Starts, false
+		a.starts, a.run, a.over = r.Starts, "", false
+	}
+	if a.run == "" {
+		a.run = r.Run
 	}
 	a.node, a.heard, a.acked = member, now, max(a.acked, r.Acked)
 	a.format = max(topology.Format(r.Format), lastSilentFormat)
 	return nil
+}
+
+// isTwin says whether another process speaks for the directory: one that was started
+// later, or one of the same start that was heard first. That one will be told.
+func (l *ledger) isTwin(r renewal) bool {
+	a := l.accounts[r.holder()]
+	if a == nil || r.Starts > a.starts || r.Starts == a.starts && (a.run == "" || r.Run == "" || r.Run == a.run || l.faults.twins) {
+		return false
+	}
+	a.twin = true
+	return true
 }
 
 // grant decides whether a renewal that arrived at a time is granted; if so, its

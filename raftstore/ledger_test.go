@@ -250,6 +250,24 @@ var ledgerStories = []struct {
 		s.ack(2, 20, "a", "b")
 		s.wantBarrier(2, 20, "waits for c has acknowledged only the table of epoch 10, next 6")
 	}},
+	{name: "two processes with copies of one directory", fault: faults{twins: true}, tell: func(s *scene) {
+		original, twin := s.renewal("c", 10), s.renewal("c", 10)
+		original.Run, twin.Run = "x", "y"
+		for _, r := range []renewal{original, original} {
+			if err := s.ledger.hear(at(1), r, s.members["c"]); err != nil {
+				s.tb.Errorf("the first one: %v", err)
+			}
+		}
+		s.wantRefused(s.ledger.hear(at(2), twin, s.members["c"]), errTwin)
+		if !s.ledger.accounts[original.holder()].twin {
+			s.tb.Errorf("nobody tells the first one")
+		}
+		twin.Starts++ // it is started once more, or the first one is: the last one counts
+		if err := s.ledger.hear(at(3), twin, s.members["c"]); err != nil {
+			s.tb.Errorf("a later start: %v", err)
+		}
+		s.wantRefused(s.ledger.hear(at(4), original, s.members["c"]), errTwin)
+	}},
 	{name: "a lease that was given back is not waited for", tell: func(s *scene) {
 		s.mustRenew(1, 10, "c")
 		s.ledger.giveBack(at(2), s.renewal("c", 10))

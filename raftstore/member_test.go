@@ -104,19 +104,23 @@ func TestRemoveNeedsMajority(t *testing.T) {
 	mustPropose(t, living, group(1))
 }
 
-// TestNewAddress: one node comes back at another address, without any flag.
+// TestNewAddress: one node after another comes back with all of its addresses changed,
+// without being told of any other node.
 func TestNewAddress(t *testing.T) {
 	t.Parallel()
 	nodes := newCluster(t, 3)
-	for _, moved := range []*node{leaderOf(t, nodes), others(nodes, leaderOf(t, nodes))[0]} {
+	for _, moved := range nodes {
 		old := moved.cfg.PeerAddr
 		moved.kill()
+		moved.client.Close()
+		moved.listen()
+		moved.cfg.HTTPAdvertise = moved.cfg.ClientAdvertise
 		moved.cfg.PeerAddr, moved.cfg.Join, moved.cfg.Version, moved.cfg.Zone = "127.0.0.1:0", nil, "1.1", "z2"
 		moved.open()
 		waitFor(t, "the table to say where the node is", func() bool {
 			for _, n := range nodes {
 				got := n.State().Nodes[moved.cfg.ID]
-				if got.PeerAddr == old || got.Version != "1.1" || got.Zone != "z2" {
+				if got.PeerAddr == old || got.Version != "1.1" || got.Zone != "z2" || got.Addr != moved.cfg.ClientAdvertise || got.HTTPAddr != moved.cfg.HTTPAdvertise {
 					return false
 				}
 			}

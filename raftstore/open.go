@@ -33,7 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, log: cfg.Logger.With("component", "raftstore"), commits: newCommitTimes(),
 		nudge: make(chan struct{}, 1), ackNow: make(chan struct{}, 1), renewNow: make(chan struct{}, 1), failed: make(chan struct{}), closed: make(chan struct{}),
-		unreachable: map[string]struct{}{}, raftLines: &repeats{last: map[string]time.Time{}},
+		run: rand.Text(), unreachable: map[string]struct{}{}, raftLines: &repeats{last: map[string]time.Time{}},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if err := s.open(ctx); err != nil {
@@ -68,6 +68,9 @@ func (s *Store) open(ctx context.Context) error {
 		}
 	}
 	if err := s.openTable(); err != nil {
+		return err
+	}
+	if err := s.lookForTwin(ctx); err != nil {
 		return err
 	}
 	if err := s.openPort(); err != nil {
@@ -153,12 +156,16 @@ func (s *Store) openTable() error {
 	return nil
 }
 
-func (s *Store) openPort() error {
-	port, err := peer.Listen(peer.Config{
+func (s *Store) peerConfig() peer.Config {
+	return peer.Config{
 		Addr: s.cfg.PeerAddr, Secret: []byte(s.cfg.Secret),
 		Self:             peer.Identity{ID: s.identity.NodeID, Incarnation: s.identity.Incarnation},
 		HandshakeTimeout: s.cfg.PeerTimeout, MaxPending: maxPending, Logger: s.log,
-	})
+	}
+}
+
+func (s *Store) openPort() error {
+	port, err := peer.Listen(s.peerConfig())
 	if err != nil {
 		return err
 	}
@@ -195,7 +202,8 @@ func (s *Store) startRaft(snapshots raft.SnapshotStore, hasLog bool) error {
 		if err := s.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{first}}).Error(); err != nil {
 			return fmt.Errorf("bootstrap in %s: %w", s.cfg.Dir, err)
 		}
-		s.log.Info("this node begins a new cluster", "cluster", s.identity.ClusterID, "id", s.self.ID)
+		s.log.Warn("this directory is new, and no join address was given: this node begins a new cluster; if it should be a member of one, stop it, and look at its directory or give a join address",
+			"directory", s.cfg.Dir, "cluster", s.identity.ClusterID, "id", s.self.ID)
 	}
 	return s.hurryElection()
 }

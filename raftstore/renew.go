@@ -14,6 +14,9 @@ type granted struct {
 	// Lease is what the leader grants, from when the renewal was sent; the node takes
 	// its margin off.
 	Lease time.Duration `json:"lease"`
+	// Twin says that another process with a copy of the node's directory has asked
+	// too, and was refused.
+	Twin bool `json:"twin,omitempty"`
 }
 
 // now is Boottime, or the clock of a test.
@@ -27,7 +30,7 @@ func (s *Store) now() int64 {
 func (s *Store) renewal() renewal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return renewal{ID: s.self.ID, Incarnation: s.self.Incarnation, Starts: s.identity.Starts, Acked: s.lease.acked.Load(), Format: int(s.format())}
+	return renewal{ID: s.self.ID, Incarnation: s.self.Incarnation, Starts: s.identity.Starts, Run: s.run, Acked: s.lease.acked.Load(), Format: int(s.format())}
 }
 
 // keepLease is a goroutine: it renews this node's lease, at once when there is
@@ -81,8 +84,15 @@ func (s *Store) renewOnce(leaderChanged <-chan struct{}, sent int64, times lease
 	ctx, cancel := s.whileLed(leaderChanged, max(times.renew, times.length/3))
 	defer cancel()
 	var answer granted
-	if err := s.tellLeader(ctx, "RENEW", &answer); err != nil {
+	err := s.tellLeader(ctx, "RENEW", &answer)
+	if errors.Is(err, errTwin) || isCode(err, codeTwin) {
+		s.refusedAsTwin(err)
+	}
+	if err != nil {
 		return err
+	}
+	if answer.Twin {
+		s.log.Error("another process has started with a copy of this node's directory; it was refused a lease", "id", s.self.ID, "directory", s.cfg.Dir)
 	}
 	if s.cfg.seams.faults.fromAnswer {
 		sent = s.now()
@@ -194,8 +204,7 @@ func (s *Store) takeMessage(ctx context.Context, verb string, r renewal) (grante
 	}
 	switch verb {
 	case "RENEW":
-		length, err := book.renew(ctx, r)
-		return granted{Lease: length}, err
+		return book.renew(ctx, r)
 	case "ACK":
 		return granted{}, book.hear(r)
 	case "GIVEBACK":

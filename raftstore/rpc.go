@@ -69,6 +69,8 @@ func reply(conn redcon.Conn, answer any, err error) {
 		conn.WriteError(refusal.Error())
 	case errors.Is(err, ErrNotLeader):
 		conn.WriteError(codeNotLeader + " " + err.Error())
+	case errors.Is(err, errTwin):
+		conn.WriteError(codeTwin + " " + err.Error())
 	case errors.Is(err, topology.ErrUnknownCommand), errors.Is(err, errArguments):
 		conn.WriteError(codeUnknown + " " + err.Error())
 	default:

@@ -33,6 +33,7 @@ type Store struct {
 	table     *table
 	fsm       *fsm
 	self      topology.Node // as this node wants to be known; Voter and JoinedAt unset
+	run       string        // names this process; see twin.go
 
 	raft      *raft.Raft
 	transport *transport

@@ -203,6 +203,25 @@ func (p *Port) logStranger(raw net.Conn, err error) {
 // Dial connects to the node with that identity, at an address where it is thought
 // to be; an empty incarnation means any. Whoever else answers there is refused.
 func (p *Port) Dial(ctx context.Context, addr string, to Identity, kind Kind) (net.Conn, error) {
+	raw, err := p.dial(ctx, addr, to, kind)
+	if err != nil {
+		return nil, err
+	}
+	if c := p.track(raw, to.ID); c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("dial peer %s: %w", to.ID, net.ErrClosed)
+}
+
+// Visit is Dial for a node whose own port is not open yet. The connection is the
+// caller's to close.
+func Visit(ctx context.Context, cfg Config, cluster, addr string, to Identity) (net.Conn, error) {
+	p := &Port{cfg: cfg}
+	p.SetCluster(cluster)
+	return p.dial(ctx, addr, to, KindRPC)
+}
+
+func (p *Port) dial(ctx context.Context, addr string, to Identity, kind Kind) (net.Conn, error) {
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial peer %s: %w", to.ID, err)
@@ -216,10 +235,7 @@ func (p *Port) Dial(ctx context.Context, addr string, to Identity, kind Kind) (n
 		raw.Close()
 		return nil, fmt.Errorf("peer %s at %s: %w", to.ID, addr, err)
 	}
-	if c := p.track(raw, to.ID); c != nil {
-		return c, nil
-	}
-	return nil, fmt.Errorf("dial peer %s: %w", to.ID, net.ErrClosed)
+	return raw, nil
 }
 
 // track wraps a connection that Close will close; nil when it is too late.
