@@ -1,6 +1,9 @@
 package failover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is how a server looks from this node.
 //
@@ -70,9 +73,17 @@ type Health struct {
 	RTT time.Duration
 	// Failures is the number of probes without an answer in a row.
 	Failures int
+	// Began is when it was first looked at.
+	Began time.Time
 	// RunID and Version are as of the last connection; a process that restarts
 	// loses its connections, so they are not older than its start.
 	RunID, Version string
+	// Durable says what the process keeps on its disk, as of the last connection.
+	Durable Durable
+	// Runs are the last processes that were seen there before this one, oldest first.
+	// It is never modified.
+	Runs []Run
+	Load
 	Replication
 	// Follows is the address, as it was given to the Prober, of the master that a
 	// replica shares its history with; empty when no watched master has it, or
@@ -83,6 +94,51 @@ type Health struct {
 	LagBytes int64
 	// Err is why State is not StateUp; nil when it is.
 	Err error
+}
+
+// Load is how much a server holds.
+type Load struct {
+	// Keys is the number of keys in all databases, Memory what the server uses, in
+	// bytes; -1 while not known.
+	Keys, Memory int64
+}
+
+// Run is one process of a server, as it was last seen.
+type Run struct {
+	RunID, ReplID string
+	Offset, Keys  int64
+	At            time.Time
+}
+
+// maxRuns bounds how many processes are remembered of one server.
+const maxRuns = 8
+
+// Run returns what is known of a process of this server, the present one or one
+// of before.
+func (h Health) Run(runID string) (Run, bool) {
+	if h.RunID == runID && runID != "" {
+		return Run{RunID: h.RunID, ReplID: h.ReplID, Offset: h.Offset, Keys: h.Keys, At: h.At}, true
+	}
+	for _, r := range h.Runs {
+		if r.RunID == runID {
+			return r, true
+		}
+	}
+	return Run{}, false
+}
+
+// Silence is for how long a server has given no answer; 0 when the last probe was
+// answered. Without a probe that failed there is no silence, however long ago the
+// last answer was: then it was this node that did not ask.
+func (h Health) Silence(now time.Time) time.Duration {
+	if h.Failures == 0 {
+		return 0
+	}
+	since := h.AliveAt
+	if since.IsZero() {
+		since = h.Began
+	}
+	return max(0, now.Sub(since))
 }
 
 // FreshReplica says whether reads of keys of the given master may be sent here:
@@ -104,8 +160,20 @@ type observation struct {
 	answer State
 	// replication is nil when INFO was not answered.
 	replication *Replication
-	// runID and version are empty unless this probe asked for them.
+	// keys and memory are nil unless this probe asked for them.
+	keys, memory *int64
+	// runID and version are empty unless this probe asked for them, and durable is
+	// DurableUnknown.
 	runID, version string
+	durable        Durable
+}
+
+// restarted returns the health with the process that was seen before among Runs.
+func (h Health) restarted(before Health) Health {
+	run, _ := before.Run(before.RunID)
+	h.Runs = append(slices.Clone(h.Runs[max(0, len(h.Runs)+1-maxRuns):]), run)
+	h.Load = Load{Keys: -1, Memory: -1}
+	return h
 }
 
 // after is the state machine: the health after one more observation. Pure.
@@ -130,7 +198,16 @@ func (h Health) after(o observation, downFailures int) Health {
 		}
 	}
 	if o.runID != "" {
-		next.RunID, next.Version = o.runID, o.version
+		if was := h.RunID; was != "" && was != o.runID {
+			next = next.restarted(h)
+		}
+		next.RunID, next.Version, next.Durable = o.runID, o.version, o.durable
+	}
+	if o.keys != nil {
+		next.Keys = *o.keys
+	}
+	if o.memory != nil {
+		next.Memory = *o.memory
 	}
 	if next.State != h.State {
 		next.Since = o.at

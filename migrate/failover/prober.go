@@ -23,6 +23,8 @@ type Prober struct {
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
 	snapshot atomic.Pointer[map[string]Health]
+	// interval and timeout are those of cfg or shorter ones, in nanoseconds.
+	interval, timeout atomic.Int64
 	// changed is one-slot: there is something to publish.
 	changed chan struct{}
 
@@ -46,6 +48,8 @@ func NewProber(cfg ProberConfig) (*Prober, error) {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	p.interval.Store(int64(cfg.Interval))
+	p.timeout.Store(int64(cfg.Timeout))
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.snapshot.Store(&map[string]Health{})
 	p.wg.Go(p.publish)
@@ -76,10 +80,21 @@ func (p *Prober) SetServers(targets []Target) {
 	}
 	for addr, t := range wanted {
 		if _, ok := p.watches[addr]; !ok {
-			p.startLocked(t, Health{Addr: addr, LagBytes: LagUnknown}, track{})
+			p.startLocked(t, Health{Addr: addr, LagBytes: LagUnknown, Began: time.Now(), Load: Load{Keys: -1, Memory: -1}}, track{})
 		}
 	}
 	notify(p.changed)
+}
+
+// SetDownAfter makes probes come often enough to find a server down in that time:
+// three in it, of which two may have failed.
+func (p *Prober) SetDownAfter(d time.Duration) {
+	p.interval.Store(int64(min(p.cfg.Interval, d/3)))
+	p.timeout.Store(int64(min(p.cfg.Timeout, d/3)))
+}
+
+func (p *Prober) pace() (interval, timeout time.Duration) {
+	return time.Duration(p.interval.Load()), time.Duration(p.timeout.Load())
 }
 
 func (p *Prober) startLocked(t Target, h Health, tr track) {

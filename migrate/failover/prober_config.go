@@ -34,7 +34,7 @@ func DefaultProberConfig() ProberConfig {
 		Interval:     time.Second,
 		Timeout:      time.Second,
 		DownFailures: 2,
-		MaxBackoff:   5 * time.Second,
+		MaxBackoff:   2 * time.Second,
 		PublishEvery: 100 * time.Millisecond,
 	}
 }

@@ -14,6 +14,16 @@ type Replication struct {
 	// with the same ReplID have the same data up to the smaller Offset.
 	ReplID string
 	Offset int64
+	// ReplID2 names the history that this server had before it was promoted last, or
+	// before it followed a promoted one: up to Offset2 its data is of that one too.
+	// Empty when there is none.
+	ReplID2 string
+	Offset2 int64
+	// Priority is what the operator has given a replica: the lowest is promoted
+	// first, 0 never.
+	Priority int
+	// IdleFor is how long a replica's link has brought nothing; 0 when it is down.
+	IdleFor time.Duration
 	// MasterAddr is host:port as the replica was told it; the host may be a name
 	// or an address that means nothing elsewhere. Empty on a master.
 	MasterAddr string
@@ -38,6 +48,10 @@ func parseReplication(info map[string]string) Replication {
 		ReplID:   info["master_replid"],
 		Replicas: int(infoInt(info, "connected_slaves")),
 	}
+	if other := info["master_replid2"]; strings.Trim(other, "0") != "" {
+		// The field is the first offset that is not common.
+		r.ReplID2, r.Offset2 = other, infoInt(info, "second_repl_offset")-1
+	}
 	switch info["role"] {
 	case "master":
 		r.Role = RoleMaster
@@ -50,9 +64,15 @@ func parseReplication(info map[string]string) Replication {
 		r.MasterAddr = net.JoinHostPort(info["master_host"], info["master_port"])
 		r.LinkUp = info["master_link_status"] == "up"
 		r.Syncing = info["master_sync_in_progress"] == "1"
+		r.Priority = 100 // Redis's default, for a server that does not say
+		if text, ok := info["slave_priority"]; ok {
+			r.Priority, _ = strconv.Atoi(text)
+		}
 		if !r.LinkUp {
 			// -1 means that the link was never up.
 			r.LinkDownFor = time.Duration(max(0, infoInt(info, "master_link_down_since_seconds"))) * time.Second
+		} else {
+			r.IdleFor = time.Duration(max(0, infoInt(info, "master_last_io_seconds_ago"))) * time.Second
 		}
 		if r.Syncing {
 			r.SyncTotal = max(0, infoInt(info, "master_sync_total_bytes"))

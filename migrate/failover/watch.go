@@ -21,6 +21,7 @@ type watch struct {
 
 	conn    *resp.Client
 	fresh   bool // conn has not told run id and version yet
+	probes  int  // on conn
 	backoff time.Duration
 }
 
@@ -28,8 +29,8 @@ type watch struct {
 // probes of many servers, and of many nodes at one server, over the interval.
 func (w *watch) run(ctx context.Context) {
 	defer w.hangUp()
-	cfg := w.prober.cfg
-	timer := time.NewTimer(rand.N(cfg.Interval))
+	interval, _ := w.prober.pace()
+	timer := time.NewTimer(rand.N(interval))
 	defer timer.Stop()
 	state := StateUnknown
 	for {
@@ -68,20 +69,21 @@ func (w *watch) log(ctx context.Context, h Health, was State) {
 // pause is the time to the next probe: the rest of the interval, or the dial
 // back-off for a server that is down or denies us.
 func (w *watch) pause(s State, spent time.Duration) time.Duration {
-	cfg := w.prober.cfg
+	interval, _ := w.prober.pace()
 	if s != StateDown && s != StateDenied {
-		w.backoff = cfg.Interval
-		return max(cfg.Interval-spent, cfg.Interval/10)
+		w.backoff = interval
+		return max(interval-spent, interval/10)
 	}
 	// Up to a tenth less, so that many nodes do not dial a returning server at once.
 	d := w.backoff - rand.N(w.backoff/10+1)
-	w.backoff = min(2*w.backoff, cfg.MaxBackoff)
+	w.backoff = min(2*w.backoff, w.prober.cfg.MaxBackoff)
 	return d
 }
 
 // probe is one round trip, with a dial before it when there is no connection.
 func (w *watch) probe(ctx context.Context) observation {
-	ctx, cancel := context.WithTimeout(ctx, w.prober.cfg.Timeout)
+	_, timeout := w.prober.pace()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	kept := w.conn != nil
 	o := w.try(ctx)
@@ -99,9 +101,10 @@ func (w *watch) try(ctx context.Context) observation {
 			return o
 		}
 	}
-	cmds := [][]string{{"PING"}, {"INFO", "replication"}}
-	if w.fresh {
-		cmds = append(cmds, []string{"INFO", "server"})
+	q := w.questions()
+	cmds := make([][]string, len(q))
+	for i := range q {
+		cmds[i] = q[i].args
 	}
 	sent := time.Now()
 	replies, err := w.conn.Pipeline(ctx, cmds...)
@@ -114,12 +117,11 @@ func (w *watch) try(ctx context.Context) observation {
 		o.err = explain(w.target.Addr, err)
 		return o
 	}
-	o.read(w.target.Addr, replies[0], replies[1])
-	if w.fresh && replies[2].Err() == nil {
-		info := resp.ParseInfo(replies[2].Text())
-		o.runID, o.version = info["run_id"], info["redis_version"]
-		w.fresh = false
+	for i, r := range replies {
+		q[i].read(&o, w.target.Addr, r)
 	}
+	w.probes++
+	w.fresh = w.fresh && o.runID == ""
 	if o.answer == StateDenied {
 		w.hangUp()
 	}
@@ -129,16 +131,17 @@ func (w *watch) try(ctx context.Context) observation {
 // dial connects and logs in. When that fails the observation is the outcome.
 func (w *watch) dial(ctx context.Context) (observation, bool) {
 	cfg := w.prober.cfg
+	_, timeout := w.prober.pace()
 	c, err := connect(ctx, resp.ClientOptions{
 		Addr: w.target.Addr, User: w.target.Auth.User, Password: w.target.Auth.Password, Name: cfg.Name,
-		DialTimeout: cfg.Timeout, Timeout: cfg.Timeout,
+		DialTimeout: timeout, Timeout: timeout,
 	})
 	if err != nil {
 		o := observation{at: time.Now()}
 		o.answer, o.err = answerOf(w.target.Addr, err)
 		return o, false
 	}
-	w.conn, w.fresh = c, true
+	w.conn, w.fresh, w.probes = c, true, 0
 	return observation{}, true
 }
 
@@ -146,26 +149,6 @@ func (w *watch) hangUp() {
 	if w.conn != nil {
 		w.conn.Close()
 		w.conn = nil
-	}
-}
-
-// read fills in what PING and INFO replication were answered.
-func (o *observation) read(addr string, ping, info resp.Reply) {
-	if err := info.Err(); err != nil {
-		// INFO is answered while loading and without a master: what it refuses is us,
-		// or everyone because of a script.
-		o.answer, o.err = answerOf(addr, err)
-		return
-	}
-	r := parseReplication(resp.ParseInfo(info.Text()))
-	o.replication = &r
-	o.answer = StateUp
-	if err := ping.Err(); err != nil {
-		// Only what stops other commands too counts: -MASTERDOWN is in LinkUp, and a
-		// PING that is forbidden or renamed means nothing.
-		if answer, reason := answerOf(addr, err); answer == StateLoading || answer == StateBusy {
-			o.answer, o.err = answer, reason
-		}
 	}
 }
 

@@ -27,6 +27,9 @@ const (
 	// ProbeKey is written, with an expiry of seconds, to learn whether one server
 	// reads the values of another.
 	ProbeKey = Prefix + "probe"
+	// GroupKey is, in database 0 of every server of a group that has had a turn, the
+	// epoch of the last one: role commands are fenced with it.
+	GroupKey = Prefix + "group"
 	// marker is the member that keeps a moved set in existence while no key has
 	// moved yet. It is a reserved name, so that it is no key's.
 	marker = Prefix + "marker"
@@ -53,6 +56,8 @@ const (
 	KindWait
 	// KindProbe is ProbeKey.
 	KindProbe
+	// KindGroup is GroupKey; it stays.
+	KindGroup
 )
 
 func (k Kind) String() string {
@@ -65,6 +70,8 @@ func (k Kind) String() string {
 		return "wait"
 	case KindProbe:
 		return "probe"
+	case KindGroup:
+		return "group"
 	}
 	return "unknown"
 }
@@ -74,7 +81,7 @@ type Reserved struct {
 	Kind Kind
 	// Slot is -1 but for KindMoved.
 	Slot int
-	// Epoch is 0 for KindProbe.
+	// Epoch is 0 for KindProbe and KindGroup.
 	Epoch uint64
 }
 
@@ -99,6 +106,8 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 		r.Slot = int(slot)
 		r.Epoch, err = strconv.ParseUint(epoch, 10, 64)
 		return r, err == nil
+	case "group":
+		return Reserved{Kind: KindGroup, Slot: -1}, rest == "" && string(key) == GroupKey
 	case "probe":
 		return Reserved{Kind: KindProbe, Slot: -1}, rest == ""
 	case "wait":

@@ -103,6 +103,7 @@ func (f *Findings) addReserved(name []byte, db int, over func(uint64) bool, seen
 	case !ok || parsed.Slot >= topology.SlotCount:
 		f.Unknown.add(name)
 	case parsed.Kind == fence.KindWait || parsed.Kind == fence.KindProbe: // they expire by themselves
+	case parsed.Kind == fence.KindGroup: // it stays
 	case over(r.Epoch) && !seen[r]:
 		seen[r] = true
 		f.LeftOver = append(f.LeftOver, r)

@@ -1,0 +1,154 @@
+package failover
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// member is a server of a group, as far as the choice of a master goes.
+type member struct {
+	addr string
+	// err is why it can't be asked, or serves nothing; nil when it can.
+	err     error
+	loading bool
+	runID   string
+	Replication
+}
+
+// memberOf is a member by what the Prober knows.
+func memberOf(h Health) member {
+	m := member{addr: h.Addr, loading: h.State == StateLoading, runID: h.RunID, Replication: h.Replication}
+	switch {
+	case h.State == StateUnknown:
+		m.err = fmt.Errorf("it has not been asked yet")
+	case !h.State.Alive():
+		m.err = fmt.Errorf("it is %s", h.State)
+	case h.State == StateDenied || h.State == StateBusy:
+		m.err = fmt.Errorf("it is %s: %w", h.State, h.Err)
+	}
+	return m
+}
+
+// rule is what a candidate has to keep to.
+type rule struct {
+	// replID is the history that the group's master was recorded with.
+	replID string
+	// age is how long a replica may have heard nothing of the master: since it has
+	// been silent, and failover-max-link-down.
+	age time.Duration
+	// force: a person takes a candidate that is behind, or of another history.
+	force bool
+	// faults are for tests.
+	faults faults
+}
+
+// idleByNature is how long a replica may hear nothing of a master that lives:
+// repl-ping-replica-period, 10 s by default.
+const idleByNature = 10 * time.Second
+
+// fit says why a server can't be promoted; nil when it can (SAFETY F2).
+func (m member) fit(r rule) error {
+	switch {
+	case m.err != nil:
+		return m.err
+	case m.loading:
+		return fmt.Errorf("it is loading its data")
+	case m.Syncing:
+		return fmt.Errorf("it is copying its master's data: what it has is not whole")
+	case r.force:
+		return nil
+	case m.Role == RoleReplica && m.Priority == 0:
+		return fmt.Errorf("its replica-priority is 0: its operator does not want it to be a master")
+	case !m.shares(r.replID) && !r.faults.anyHistory:
+		return fmt.Errorf("its history (%s) is not that of the group's master (%s)", short(m.ReplID), short(r.replID))
+	case m.Role == RoleReplica && !m.LinkUp && m.LinkDownFor > r.age:
+		return fmt.Errorf("it has had no link to its master for %v", m.LinkDownFor)
+	case m.Role == RoleReplica && m.LinkUp && m.IdleFor > r.age+idleByNature:
+		return fmt.Errorf("it has heard nothing of its master for %v", m.IdleFor)
+	}
+	return nil
+}
+
+// shares says whether a server's data is of a history, wholly: by its replication ID,
+// or by its second one, where it has promoted nothing of its own since. A server that
+// was promoted and has written is another history, however high its offset.
+func (m member) shares(replID string) bool {
+	if replID == "" {
+		return false
+	}
+	if m.ReplID == replID {
+		return true
+	}
+	return m.ReplID2 == replID && m.Offset <= m.Offset2+slack
+}
+
+// slack is what a server writes into its own history that is nobody's data: the
+// group's epoch key, and what it tells its replicas when it is promoted.
+const slack = 512
+
+// better says whether m is to be promoted rather than n, both being fit: the highest
+// offset of the common history first, since every byte is a write that somebody was
+// told of; then the operator's priority.
+func (m member) better(n member, r rule) bool {
+	if a, b := m.common(r), n.common(r); a != b {
+		return a > b
+	}
+	if m.Priority != n.Priority {
+		return m.Priority < n.Priority
+	}
+	return m.addr < n.addr
+}
+
+// common is how much of the common history a server has.
+func (m member) common(r rule) int64 {
+	if m.ReplID2 == r.replID && m.ReplID != r.replID && !r.faults.anyHistory {
+		return min(m.Offset, m.Offset2)
+	}
+	return m.Offset
+}
+
+// choice is who is to be promoted, or why nobody can be.
+type choice struct {
+	member
+	refused []string
+}
+
+// choose picks the candidate among a group's servers other than its master. Pure.
+func choose(g topology.Group, members []member, r rule) (choice, bool) {
+	var best choice
+	found := false
+	var refused []string
+	for _, m := range members {
+		if m.addr == g.Master {
+			continue
+		}
+		if err := m.fit(r); err != nil {
+			refused = append(refused, fmt.Sprintf("%s: %v", m.addr, err))
+			continue
+		}
+		if !found || m.better(best.member, r) {
+			best.member, found = m, true
+		}
+	}
+	best.refused = refused
+	return best, found
+}
+
+// String says why there is no candidate.
+func (c choice) String() string {
+	if len(c.refused) == 0 {
+		return "it has no replica"
+	}
+	return strings.Join(c.refused, "; ")
+}
+
+// short is enough of a replication ID to tell it from others.
+func short(id string) string {
+	if id == "" {
+		return "none"
+	}
+	return id[:min(len(id), 8)]
+}
