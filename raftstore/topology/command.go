@@ -132,7 +132,7 @@ var decoders = tableOf(
 	bodyOf[GroupAdd](), bodyOf[GroupDel](), bodyOf[GroupAuth](),
 	bodyOf[ServerAttach](), bodyOf[ServerDetach](), bodyOf[ServerUpdate](),
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),
-	bodyOf[TurnBegin](), bodyOf[TurnDone](), bodyOf[TurnAbandon](), bodyOf[ForkMeasured](),
+	bodyOf[TurnBegin](), bodyOf[TurnDone](), bodyOf[TurnAbandon](), bodyOf[ForkMeasured](), bodyOf[GroupNote](),
 	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobLimit](), bodyOf[JobReport](),
 	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
 )

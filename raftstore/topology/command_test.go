@@ -27,7 +27,7 @@ func bodies() []Body {
 		SlotsDone{Job: 3, Epoch: 4}, SlotsCleaned{Job: 3, Epoch: 4},
 		TurnBegin{Group: 7, Kind: TurnReplace, From: "127.0.0.1:7001", FromRunID: "aa", To: "127.0.0.1:7002", Force: true, Reason: "dead", Server: &server},
 		TurnDone{Group: 7, Epoch: 4, Server: server, Fork: &Fork{Addr: "127.0.0.1:7001", RunID: "aa", ReplID: "bb", Offset: 1, Seen: 2, Epoch: 4, At: 3}, PauseMS: 5, Note: "n"},
-		TurnAbandon{Group: 7, Epoch: 4, Reason: "late"}, ForkMeasured{Group: 7, Epoch: 4, LostBytes: -1, Note: "restarted"},
+		TurnAbandon{Group: 7, Epoch: 4, Reason: "late"}, ForkMeasured{Group: 7, Epoch: 4, LostBytes: -1, Note: "restarted"}, GroupNote{Group: 7, Text: "t"},
 	}
 }
 
