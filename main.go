@@ -172,6 +172,7 @@ type Node struct {
 	router  *router.Router
 	prober  *failover.Prober
 	mover   *migrate.Controller
+	turner  *failover.Controller
 	serving atomic.Pointer[router.Router] // set once router runs
 	api     lateHandler
 	closing sync.Once
@@ -209,7 +210,7 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 			_ = n.Close(closing) // the first error counts
 		}
 	}()
-	for _, step := range []func(context.Context, *config.Ports) error{n.startHTTP, n.startStore, n.startProber, n.startMover, n.startRouter} {
+	for _, step := range []func(context.Context, *config.Ports) error{n.startHTTP, n.startStore, n.startProber, n.startMover, n.startFailover, n.startRouter} {
 		if err := step(ctx, p); err != nil {
 			return nil, err
 		}
@@ -283,7 +284,7 @@ func (n *Node) startProber(context.Context, *config.Ports) error {
 	return nil
 }
 
-// startMover moves slots while this node leads; the store runs and ends it.
+// startMover makes what moves slots while this node leads, see startFailover.
 func (n *Node) startMover(context.Context, *config.Ports) error {
 	c := migrate.DefaultConfig()
 	c.Store, c.Name, c.Logger = n.store, n.store.Status().ID, n.log
@@ -293,7 +294,6 @@ func (n *Node) startMover(context.Context, *config.Ports) error {
 	}
 	n.mover = mover
 	n.metrics.MustRegister(mover.Collector())
-	n.store.SetLeaderWork(mover.Run)
 	return nil
 }
 
@@ -302,6 +302,7 @@ func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	a := admin.DefaultConfig()
 	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{}, n.healthForAdmin
 	a.Figures, a.Reports = n.figures, n.reports
+	a.Turner = turnerForAdmin{n.turner, n.prober}
 	a.Mover, a.Keyspace, a.Ack = moverForAdmin{n.mover}, keysForAdmin{}, n.store.Acked
 	a.PeerSecret, a.Logger = n.Config.Secret != "", n.log
 	ops, err := admin.New(a)
@@ -374,6 +375,7 @@ func (n *Node) startFollowing() {
 func (n *Node) adopt() {
 	state := n.store.State()
 	n.router.SetState(state)
+	n.prober.SetDownAfter(state.Settings.Duration("down-after"))
 	n.prober.SetServers(failover.Targets(state))
 	n.router.SetHealth(healthForRouter(state, n.prober.Snapshot()))
 }
@@ -417,7 +419,13 @@ func (n *Node) healthForAdmin() map[string]admin.ServerHealth {
 	seen := n.prober.Snapshot()
 	health := make(map[string]admin.ServerHealth, len(seen))
 	for addr, h := range seen {
-		a := admin.ServerHealth{State: h.State.String(), Role: h.Role.String(), LinkUp: h.LinkUp, LagBytes: h.LagBytes}
+		a := admin.ServerHealth{
+			State: h.State.String(), Role: h.Role.String(), LinkUp: h.LinkUp, LagBytes: h.LagBytes, Offset: h.Offset, Keys: h.Keys,
+			Memory: h.Memory, Priority: h.Priority, Age: -1, Volatile: h.Durable == failover.DurableNo,
+		}
+		if !h.At.IsZero() {
+			a.Age = time.Since(h.At)
+		}
 		if h.Err != nil {
 			a.Err = h.Err.Error()
 		}

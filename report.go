@@ -5,17 +5,19 @@ import (
 	"time"
 
 	"codis/admin"
+	"codis/migrate/failover"
 )
 
 // report is what a node tells the leader with each renewal of its lease.
 type report struct {
-	Stats *admin.Figures `json:"stats,omitempty"`
+	Stats *admin.Figures  `json:"stats,omitempty"`
+	Down  []failover.Down `json:"down,omitempty"`
 }
 
 // report returns it as JSON.
 func (n *Node) report() []byte {
 	figures := n.figures()
-	text, err := json.Marshal(report{Stats: &figures})
+	text, err := json.Marshal(report{Stats: &figures, Down: n.silent()})
 	if err != nil {
 		n.log.Error("the report has no JSON form", "error", err) // numbers always have one
 		return nil

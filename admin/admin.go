@@ -33,6 +33,9 @@ type Config struct {
 	// them the commands that need them are refused.
 	Mover    Mover
 	Keyspace Keyspace
+	// Turner is what changes masters. Without it such commands are refused, and nothing
+	// is said of failovers.
+	Turner Turner
 	// Ack is what the router's acknowledgements go to by way of Ops.Acked. Without it
 	// CODIS.FSCK REPAIR deletes no orphans, since nothing would keep slots from moving
 	// under its hands.

@@ -16,6 +16,11 @@ type Group struct {
 	// OwnAuth says that the group has credentials of its own, User whose.
 	OwnAuth bool
 	User    string
+	// Failover says whether the master would be replaced if it died now; nil when
+	// this node can't tell.
+	Failover *Prospect
+	// Turn is the change of the master that is under way; nil for none.
+	Turn    *topology.Turn
 	Servers []Server
 }
 
@@ -34,7 +39,22 @@ type GroupList []Group
 
 // Groups lists all groups by ID.
 func (o *Ops) Groups(ctx context.Context) (GroupList, error) {
-	return groupsOf(o.cfg.Store.State(), o.health()), nil
+	return o.groups(o.cfg.Store.State(), o.health()), nil
+}
+
+// groups is groupsOf with what is known of failovers.
+func (o *Ops) groups(s *topology.State, health map[string]ServerHealth) []Group {
+	list := groupsOf(s, health)
+	if o.cfg.Turner == nil {
+		return list
+	}
+	prospects := o.cfg.Turner.Prospects(s)
+	for i := range list {
+		if p, ok := prospects[list[i].ID]; ok {
+			list[i].Failover = &p
+		}
+	}
+	return list
 }
 
 // groupsOf joins the table and the health of its servers. It is pure.
@@ -43,7 +63,7 @@ func groupsOf(s *topology.State, health map[string]ServerHealth) []Group {
 	list := make([]Group, 0, len(s.Groups))
 	for _, id := range sortedKeys(s.Groups) {
 		g := s.Groups[id]
-		row := Group{ID: id, Epoch: g.Epoch, Master: g.Master, Slots: owned[id]}
+		row := Group{ID: id, Epoch: g.Epoch, Master: g.Master, Slots: owned[id], Turn: g.Turn}
 		if g.Auth != nil {
 			row.OwnAuth, row.User = true, g.Auth.User
 		}

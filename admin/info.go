@@ -46,9 +46,9 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 		Epoch:     state.Epoch,
 		Node:      node,
 		Status:    status,
-		Groups:    groupsOf(state, health),
+		Groups:    o.groups(state, health),
 		Warnings: Warnings(Observation{
-			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, now),
+			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, now), Alarms: o.alarms(),
 		}),
 		OnQuorumLoss: state.Settings.Text("on-quorum-loss"),
 		LeaderHTTP:   state.Nodes[status.LeaderID].HTTPAddr,
@@ -70,6 +70,14 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 		}
 	}
 	return info, nil
+}
+
+// alarms are those of the groups.
+func (o *Ops) alarms() []GroupAlarm {
+	if o.cfg.Turner == nil {
+		return nil
+	}
+	return o.cfg.Turner.Alarms()
 }
 
 // health is what the prober saw, or nothing when there is no prober.

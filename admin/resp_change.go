@@ -74,6 +74,20 @@ func parseGroupDetach(args [][]byte) (change, error) {
 	}, err
 }
 
+func parseGroupPromote(args [][]byte) (change, error) {
+	m, force, err := parseMember(args)
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
+		return o.GroupPromote(ctx, who, TurnRequest{Group: m.group, Addr: m.addr, Force: force})
+	}, err
+}
+
+func parseGroupReplace(args [][]byte) (change, error) {
+	m, force, err := parseMember(args)
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
+		return o.GroupReplace(ctx, who, TurnRequest{Group: m.group, Addr: m.addr, Force: force})
+	}, err
+}
+
 func parseGroupAuth(args [][]byte) (change, error) {
 	id, err := parseGroup(args[0])
 	if err != nil {

@@ -77,7 +77,7 @@ func readGroups(o *Ops, c *call, _ [][]byte) (answer, error) { return o.Groups(c
 func (groups GroupList) reply(c *call) {
 	c.WriteArray(len(groups))
 	for _, g := range groups {
-		c.WriteArray(2 * 7)
+		c.WriteArray(2 * 9)
 		c.WriteBulkString("id")
 		c.WriteInt(g.ID)
 		c.WriteBulkString("epoch")
@@ -88,44 +88,13 @@ func (groups GroupList) reply(c *call) {
 		c.WriteBulkString("own-auth")
 		writeBool(c, g.OwnAuth)
 		writeField(c, "user", g.User)
+		writeField(c, "failover", g.Failover.String())
+		writeField(c, "turn", turnText(g.Turn))
 		c.WriteBulkString("servers")
 		c.WriteArray(len(g.Servers))
 		for _, s := range g.Servers {
 			writeServer(c, s)
 		}
-	}
-}
-
-// writeServer writes one server of CODIS.GROUPS; what the prober has not seen is nil.
-func writeServer(c *call, s Server) {
-	c.WriteArray(2 * 9)
-	writeField(c, "addr", s.Addr)
-	writeField(c, "role", s.Role)
-	writeField(c, "zone", s.Zone)
-	writeField(c, "version", s.Version)
-	writeField(c, "run-id", s.RunID)
-	writeField(c, "replid", s.ReplID)
-	c.WriteBulkString("state")
-	if s.Health == nil {
-		for _, name := range []string{"link", "lag-bytes"} {
-			c.WriteNull()
-			c.WriteBulkString(name)
-		}
-		c.WriteNull()
-		return
-	}
-	c.WriteBulkString(s.Health.State)
-	c.WriteBulkString("link")
-	if s.Role == "master" {
-		c.WriteNull()
-	} else {
-		writeBool(c, s.Health.LinkUp)
-	}
-	c.WriteBulkString("lag-bytes")
-	if s.Health.LagBytes < 0 {
-		c.WriteNull()
-	} else {
-		c.WriteInt64(s.Health.LagBytes)
 	}
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -82,6 +83,16 @@ type ServerHealth struct {
 	LinkUp bool
 	// LagBytes is how far a replica is behind its master, -1 when not known.
 	LagBytes int64
+	// Offset is how far the server is in its replication history, in bytes.
+	Offset int64
+	// Keys and Memory, in bytes, are what it holds; -1 when not known.
+	Keys, Memory int64
+	// Priority is a replica's replica-priority.
+	Priority int
+	// Age is how old this is; negative when the server has never answered.
+	Age time.Duration
+	// Volatile: it writes nothing to its disk, so that it starts empty.
+	Volatile bool
 	// Err is why State is not up.
 	Err string
 }

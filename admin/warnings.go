@@ -52,6 +52,8 @@ type Observation struct {
 	Servers map[string]ServerHealth
 	// PeerSecret says that the peer port is protected by a cluster secret.
 	PeerSecret bool
+	// Alarms are those of groups; the leader has them.
+	Alarms []GroupAlarm
 	// Held is for how long batches have been seen on hold, by epoch.
 	Held map[uint64]time.Duration
 }
@@ -68,6 +70,9 @@ func Warnings(obs Observation) []Warning {
 	w.jobs(obs)
 	w.slots(obs.State)
 	w.groups(obs)
+	for _, a := range obs.Alarms {
+		w.add(LevelDegraded, a.Code, "%s", a.Text)
+	}
 	if !obs.PeerSecret {
 		w.add(LevelNotice, "no-secret", "the peer port has no secret, so peers can be on this machine only; start every node with the same --secret")
 	}
@@ -208,11 +213,14 @@ func (w *warner) server(g topology.Group, addr string, servers map[string]Server
 		w.add(LevelDegraded, "server-"+h.State, "the %s of group %d, %s, is %s%s; check that redis-server", word, g.ID, addr, h.State, because(h.Err))
 		return master
 	case master && h.Role == "replica":
-		w.add(LevelDegraded, "master-role", "group %d has %s as its master, but that server says it is a replica, so writes fail; find out who changed it before you make it a master again with REPLICAOF NO ONE", g.ID, addr)
+		w.add(LevelDegraded, "master-role", "group %d has %s as its master, but that server says it is a replica, so writes fail; it is put back unless its data is not the group's any more: find out who changed it", g.ID, addr)
 	case !master && h.Role == "master":
-		w.add(LevelDegraded, "replica-role", "group %d has %s as a replica, but that server says it is a master; CODIS.GROUP DETACH %d %s and attach it again", g.ID, addr, g.ID, addr)
+		w.add(LevelDegraded, "replica-role", "group %d has %s as a replica, but that server says it is a master; it is made a replica again within seconds: find out who changed it", g.ID, addr)
 	case !master && !h.LinkUp:
 		w.add(LevelDegraded, "replica-link", "the replica %s of group %d is not connected to its master; check its log", addr, g.ID)
+	}
+	if master && h.Volatile {
+		w.add(LevelNotice, "no-persistence", "the master of group %d, %s, writes nothing to its disk: started again after a crash it is empty; set appendonly yes, or see that nothing starts it by itself", g.ID, addr)
 	}
 	return false
 }

@@ -92,7 +92,7 @@ func TestWarnings(t *testing.T) {
 		{"suspect is not down", server("a:1", ServerHealth{State: "suspect"}), "ok", nil, ""},
 		{"not asked yet", server("a:2", ServerHealth{State: "unknown"}), "ok", nil, ""},
 		{"master is a replica", server("a:1", ServerHealth{State: "up", Role: "replica"}), "degraded", []string{"master-role"}, "group 1 has a:1 as its master"},
-		{"replica is a master", server("a:2", ServerHealth{State: "up", Role: "master"}), "degraded", []string{"replica-role"}, "CODIS.GROUP DETACH 1 a:2"},
+		{"replica is a master", server("a:2", ServerHealth{State: "up", Role: "master"}), "degraded", []string{"replica-role"}, "a replica again within seconds"},
 		{"replica without link", server("a:2", ServerHealth{State: "up", Role: "replica"}), "degraded", []string{"replica-link"}, "a:2"},
 		{"all masters down", func(o *Observation) {
 			o.Servers["a:1"], o.Servers["b:1"] = ServerHealth{State: "down"}, ServerHealth{State: "denied"}

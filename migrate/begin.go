@@ -186,7 +186,8 @@ func (h *hold) barrier(ctx context.Context) error {
 
 // finish makes the slots ready to migrate.
 func (h *hold) finish(ctx context.Context) error {
-	known := databases(0, h.from.facts)
+	// Database 0 always: whoever promotes a replica looks for moved sets there.
+	known := databases(1, h.from.facts)
 	for db := range h.purge.keys {
 		if !slices.Contains(known, db) {
 			known = append(known, db)

@@ -7,7 +7,7 @@ import (
 // groupCommand holds what changes groups.
 func groupCommand() *ucli.Command {
 	return family("group", "add and change groups of redis-servers",
-		groupAdd(), groupDel(), groupAttach(), groupDetach(), groupAuth(), groupZone())
+		groupAdd(), groupDel(), groupAttach(), groupDetach(), groupPromote(), groupReplace(), groupAuth(), groupZone())
 }
 
 func groupAdd() verb {
@@ -75,6 +75,34 @@ func groupDetach() verb {
 		flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "take out also the last replica of a group with slots"}},
 		run: func(s *session) error {
 			return s.change(s.onOff([]string{"CODIS.GROUP", "DETACH", s.words[0], s.words[1]}, "force", "FORCE")...)
+		},
+	}
+}
+
+func groupPromote() verb {
+	return verb{
+		name: "promote", usage: "make a replica the master of its group", args: "GID ADDR", min: 2, max: 2,
+		about: "Requests for the group wait for a fraction of a second, nothing is lost, and the old master\n" +
+			"becomes a replica. With --force the old master is given up, whether it answers or not: what\n" +
+			"the replica has not received is lost.",
+		examples: []string{"codis group promote 1 10.0.0.4:6379", "codis group promote 1 10.0.0.4:6379 --force"},
+		flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "although a check says no: what only the old master has is lost"}},
+		run: func(s *session) error {
+			return s.change(s.onOff([]string{"CODIS.GROUP", "PROMOTE", s.words[0], s.words[1]}, "force", "FORCE")...)
+		},
+	}
+}
+
+func groupReplace() verb {
+	return verb{
+		name: "replace", usage: "put an empty or restored server in the place of a dead master", args: "GID ADDR", min: 2, max: 2,
+		about: "For a group without a replica that could be promoted. The server, which must be a master,\n" +
+			"may be a new process under the old address. What it has not is lost, and is deleted at the\n" +
+			"old master when that comes back.",
+		examples: []string{"codis group replace 1 10.0.0.5:6379 --force"},
+		flags:    []ucli.Flag{&ucli.BoolFlag{Name: "force", Usage: "yes, what the server has not is lost"}},
+		run: func(s *session) error {
+			return s.change(s.onOff([]string{"CODIS.GROUP", "REPLACE", s.words[0], s.words[1]}, "force", "FORCE")...)
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
 
 	ucli "github.com/urfave/cli/v2"
@@ -11,7 +12,8 @@ import (
 func groupsCommand() *ucli.Command {
 	return verb{
 		name: "groups", usage: "list the groups and their redis-servers", max: 0,
-		about:    "STATE, LINK and LAG are what the node that answers sees of the servers.",
+		about: "What comes behind VERSION is what the node that answers sees of the servers. Below the table\n" +
+			"stands, for each group, whether a replica would be promoted if its master died now, and why not.",
 		examples: []string{"codis groups", "codis groups --json"},
 		run:      runGroups,
 	}.command()
@@ -19,13 +21,16 @@ func groupsCommand() *ucli.Command {
 
 // group is a row of CODIS.GROUPS.
 type group struct {
-	ID      int64    `json:"id"`
-	Epoch   int64    `json:"epoch"`
-	Master  string   `json:"master"`
-	Slots   int64    `json:"slots"`
-	OwnAuth bool     `json:"own_auth"`
-	User    string   `json:"user"`
-	Servers []server `json:"servers"`
+	ID      int64  `json:"id"`
+	Epoch   int64  `json:"epoch"`
+	Master  string `json:"master"`
+	Slots   int64  `json:"slots"`
+	OwnAuth bool   `json:"own_auth"`
+	User    string `json:"user"`
+	// Failover is yes or no and why, Turn the change of the master that is under way.
+	Failover string   `json:"failover"`
+	Turn     string   `json:"turn"`
+	Servers  []server `json:"servers"`
 }
 
 // server is one redis-server of a group; what the node has not seen is nil.
@@ -39,6 +44,11 @@ type server struct {
 	State    *string `json:"state"`
 	Link     *bool   `json:"link"`
 	LagBytes *int64  `json:"lag_bytes"`
+	Offset   *int64  `json:"offset"`
+	Keys     *int64  `json:"keys"`
+	Memory   *int64  `json:"memory_bytes"`
+	Priority *int64  `json:"priority"`
+	AgeMS    *int64  `json:"age_ms"`
 }
 
 func runGroups(s *session) error {
@@ -59,19 +69,39 @@ func runGroups(s *session) error {
 	if s.json {
 		return s.printJSON(list)
 	}
-	table := [][]string{{"GROUP", "SLOTS", "SERVER", "ROLE", "ZONE", "VERSION", "STATE", "LINK", "LAG"}}
+	table := [][]string{{"GROUP", "SLOTS", "SERVER", "ROLE", "ZONE", "VERSION", "STATE", "LINK", "LAG", "KEYS", "MEMORY"}}
 	for _, g := range list {
 		for _, srv := range g.Servers {
 			table = append(table, append([]string{strconv.FormatInt(g.ID, 10), strconv.FormatInt(g.Slots, 10)}, srv.cells()...))
 		}
 	}
-	return s.printTable(table)
+	if err := s.printTable(table); err != nil {
+		return err
+	}
+	return s.printFailovers(list)
+}
+
+// printFailovers says below the table what would become of a master that died now.
+func (s *session) printFailovers(list []group) error {
+	for _, g := range list {
+		text := g.Turn
+		if text == "" && g.Failover != "" {
+			text = "failover " + g.Failover
+		}
+		if text == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(s.out, "group %d: %s\n", g.ID, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func groupOf(row []resp.Reply) (group, error) {
 	f := fieldsOf(row)
 	g := group{ID: f["id"].Int, Epoch: f["epoch"].Int, Master: f.text("master"), Slots: f["slots"].Int,
-		OwnAuth: f.yes("own-auth"), User: f.text("user"), Servers: []server{}}
+		OwnAuth: f.yes("own-auth"), User: f.text("user"), Failover: f.text("failover"), Turn: f.text("turn"), Servers: []server{}}
 	servers, err := rowsOf(f["servers"], -1)
 	if err != nil {
 		return g, err
@@ -79,7 +109,8 @@ func groupOf(row []resp.Reply) (group, error) {
 	for _, row := range servers {
 		f := fieldsOf(row)
 		srv := server{Addr: f.text("addr"), Role: f.text("role"), Zone: f.text("zone"), Version: f.text("version"),
-			RunID: f.text("run-id"), ReplID: f.text("replid"), State: text(f["state"]), LagBytes: f.number("lag-bytes")}
+			RunID: f.text("run-id"), ReplID: f.text("replid"), State: text(f["state"]), LagBytes: f.number("lag-bytes"), Offset: f.number("offset"), Keys: f.number("keys"),
+			Memory: f.number("memory-bytes"), Priority: f.number("priority"), AgeMS: f.number("age-ms")}
 		if f["link"].Kind == resp.KindInteger {
 			up := f.yes("link")
 			srv.Link = &up
@@ -91,7 +122,10 @@ func groupOf(row []resp.Reply) (group, error) {
 
 // cells are the server's columns; the lag of a master is nothing to show.
 func (v server) cells() []string {
-	state, link, lag := "", "", ""
+	state, link, lag, memory := "", "", "", ""
+	if v.Memory != nil {
+		memory = size(*v.Memory)
+	}
 	if v.State != nil {
 		state = *v.State
 	}
@@ -101,5 +135,13 @@ func (v server) cells() []string {
 	if v.LagBytes != nil && v.Role != "master" {
 		lag = strconv.FormatInt(*v.LagBytes, 10)
 	}
-	return []string{v.Addr, v.Role, v.Zone, v.Version, state, link, lag}
+	return []string{v.Addr, v.Role, v.Zone, v.Version, state, link, lag, count(v.Keys), memory}
+}
+
+// count is a number, or nothing when it is not known.
+func count(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
 }

@@ -41,6 +41,9 @@ type rule struct {
 	age time.Duration
 	// force: a person takes a candidate that is behind, or of another history.
 	force bool
+	// midSync: a replica that is about to copy another history, and has not dropped
+	// what it has, will do.
+	midSync bool
 	// faults are for tests.
 	faults faults
 }
@@ -56,7 +59,7 @@ func (m member) fit(r rule) error {
 		return m.err
 	case m.loading:
 		return fmt.Errorf("it is loading its data")
-	case m.Syncing:
+	case m.Syncing && !(r.midSync && m.ReplID == r.replID):
 		return fmt.Errorf("it is copying its master's data: what it has is not whole")
 	case r.force:
 		return nil

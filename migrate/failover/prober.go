@@ -93,12 +93,23 @@ func (p *Prober) SetDownAfter(d time.Duration) {
 	p.timeout.Store(int64(min(p.cfg.Timeout, d/3)))
 }
 
+// Look has servers probed at once, where nothing keeps their probes waiting.
+func (p *Prober) Look(addrs ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, addr := range addrs {
+		if w, ok := p.watches[addr]; ok {
+			notify(w.look)
+		}
+	}
+}
+
 func (p *Prober) pace() (interval, timeout time.Duration) {
 	return time.Duration(p.interval.Load()), time.Duration(p.timeout.Load())
 }
 
 func (p *Prober) startLocked(t Target, h Health, tr track) {
-	w := &watch{prober: p, target: t, health: h, track: tr, backoff: p.cfg.Interval}
+	w := &watch{prober: p, target: t, health: h, track: tr, backoff: p.cfg.Interval, look: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(p.ctx)
 	w.cancel = cancel
 	p.watches[t.Addr] = w

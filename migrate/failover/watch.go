@@ -16,6 +16,7 @@ type watch struct {
 	prober *Prober
 	target Target
 	cancel context.CancelFunc
+	look   chan struct{} // one-slot: probe now
 	health Health
 	track  track
 
@@ -37,6 +38,7 @@ func (w *watch) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-w.look:
 		case <-timer.C:
 		}
 		start := time.Now()

@@ -72,6 +72,7 @@ func (TurnBegin) since() Format    { return 3 }
 func (TurnDone) since() Format     { return 3 }
 func (TurnAbandon) since() Format  { return 3 }
 func (ForkMeasured) since() Format { return 3 }
+func (GroupNote) since() Format    { return 3 }
 func (JobLimit) since() Format     { return 3 }
 
 // FormatRaise lets the cluster go by a newer format. The leader proposes it when

@@ -1,0 +1,92 @@
+package failover
+
+import (
+	"fmt"
+
+	"codis/raftstore/topology"
+)
+
+// restarted handles a master that is another process than the recorded one (SAFETY
+// F4), and says whether it is. Nodes use no master whose run ID is not the recorded
+// one, so recording it is what lets them go on.
+//
+// A replica that has the recorded history still has all that was replicated, while
+// the new process has what it found on its disk. Once the replica has followed it,
+// that is gone: it is promoted first.
+func (d *decision) restarted() bool {
+	m := d.master
+	if d.recorded.RunID == "" || m.RunID == d.recorded.RunID || m.RunID == "" || !m.State.Alive() || m.State == StateDenied || m.Role != RoleMaster {
+		return false
+	}
+	// The replicas may be in the middle of following it: until they load what they
+	// got, what they had is whole.
+	r := ruleOf(d.s, d.g, 0, d.o.faults)
+	r.midSync = true
+	best, found := choose(d.g, membersOf(d.g, d.o.seen), r)
+	before, known := d.before(best, found)
+	switch loading := m.State == StateLoading; {
+	case d.o.faults.noGuard:
+		d.record(m)
+	case loading && found && d.s.Settings.Bool("failover"):
+		d.replaceRestarted(best, "it has restarted and is loading its data")
+	case loading, m.Keys < 0:
+		d.alarm("master-restarted", "its master %s has restarted and is not used before it is known what it has", d.g.Master)
+	case !known || !less(m.Keys, before):
+		d.record(m)
+	case found && d.s.Settings.Bool("failover"):
+		d.replaceRestarted(best, fmt.Sprintf("it has come back with %d keys where it had %d", m.Keys, before))
+	default:
+		d.lost(best, before)
+	}
+	return true
+}
+
+func (d *decision) replaceRestarted(best choice, why string) {
+	d.add(action{step: stepBegin, kind: topology.TurnFailover, addr: best.addr, reason: why, guard: true})
+}
+
+// lost: the master has less than it had, and no replica that answers has more.
+func (d *decision) lost(best choice, before int64) {
+	m := d.master
+	for _, other := range membersOf(d.g, d.o.seen) {
+		// One that is away may have all of it, and would lose it as soon as it followed
+		// this master.
+		if other.addr != d.g.Master && other.err != nil {
+			d.alarm("master-empty", "its master %s has come back with %d keys where it had %d, and is not used; %s may have them, but %v: "+
+				"start it again, or CODIS.GROUP REPLACE %d %s FORCE to go on with what there is", d.g.Master, m.Keys, before, other.addr, other.err, d.g.ID, d.g.Master)
+			return
+		}
+	}
+	if best.addr != "" {
+		d.alarm("master-empty", "its master %s has come back with %d keys where it had %d, and is not used, since the setting failover is no: "+
+			"CODIS.GROUP PROMOTE %d %s FORCE, or CODIS.GROUP REPLACE %d %s FORCE", d.g.Master, m.Keys, before, d.g.ID, best.addr, d.g.ID, d.g.Master)
+		return
+	}
+	d.add(action{step: stepBegin, kind: topology.TurnReplace, addr: d.g.Master, guard: true,
+		reason: fmt.Sprintf("it has come back with %d keys where it had %d, and no other server of the group has more", m.Keys, before)})
+}
+
+// before is how many keys the recorded process had, as far as this node knows: by
+// what it saw of it, else by the replica that has its history.
+func (d *decision) before(best choice, found bool) (int64, bool) {
+	if run, ok := d.master.Run(d.recorded.RunID); ok && run.Keys >= 0 {
+		return run.Keys, true
+	}
+	if h := d.o.seen[best.addr]; found && h.Keys >= 0 {
+		return h.Keys, true
+	}
+	return 0, false
+}
+
+// less allows for keys that have expired meanwhile.
+func less(now, before int64) bool { return now < before-before/10 }
+
+// record puts a process of a server into the state.
+func (d *decision) record(h Health) {
+	at := indexOf(d.g, h.Addr)
+	server := d.g.Servers[at]
+	server.RunID, server.ReplID, server.Version = h.RunID, h.ReplID, h.Version
+	if server != d.g.Servers[at] {
+		d.add(action{step: stepRecord, addr: h.Addr, server: server})
+	}
+}
