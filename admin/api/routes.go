@@ -57,6 +57,7 @@ func routes() []route {
 		{method: "DELETE", pattern: "/session", handle: (*API).logout, open: true},
 		{method: "GET", pattern: "/events", handle: (*API).events},
 
+		{method: "GET", pattern: "/openapi.json", handle: (*API).showDocument, open: true},
 		{method: "GET", pattern: "/series", handle: (*API).showSeries},
 
 		{method: "GET", pattern: "/overview", ask: command(wordsOverview...)},
