@@ -34,6 +34,9 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
 		return err
 	}
+	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropBig(dst, t.epoch) }, t.epoch); err != nil {
+		return err
+	}
 	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFence(dst, t.epoch) }, t.epoch); err != nil {
 		return err
 	}

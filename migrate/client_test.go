@@ -127,7 +127,7 @@ func (u *user) fetch(s topology.Slot, slot, db int, key string) (bool, error) {
 	if err != nil || moved {
 		return moved, err
 	}
-	v, err := fence.ParseGate(u.raw(from, fence.AppendGate(nil, s.Epoch, []byte(key))))
+	v, err := fence.ParseGate(u.raw(from, fence.AppendGate(nil, s.Epoch, []byte(key), bigLimits(u.n.state))))
 	if err != nil || v.Kind != fence.GateValue {
 		return v.Kind == fence.GateAbsent, err
 	}

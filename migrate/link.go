@@ -157,6 +157,14 @@ func (l *link) do(ctx context.Context, n int) ([][]byte, error) {
 	return frames, nil
 }
 
+// Do is do for a bigkey.Server: the replies' memory is not used again.
+func (l *link) Do(ctx context.Context, requests []byte, n int) ([][]byte, error) {
+	l.out = append(l.out, requests...)
+	frames, err := l.do(ctx, n)
+	l.in, l.frames = nil, nil
+	return frames, err
+}
+
 func (l *link) exchange(ctx context.Context, n int) ([][]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

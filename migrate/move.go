@@ -68,19 +68,22 @@ type mover struct {
 	brakes   [2]brake
 	counters [2]counter
 	pace     pace
+	big      *bigKeys
 
+	db         int  // that a pass is at
 	persistent bool // no key of the database has an expiry
 
 	// spare is memory for values on their way.
 	spare chan []byte
 
-	met     int64 // keys of the slots that the pass has met
-	refused *refused
+	met     int64   // keys of the slots that the pass has met
+	refused refused // of them, by the new group
 }
 
 func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover, err error) {
 	m := &mover{run: r, task: t, tally: r.c.tallyOf(t.job), list: topology.Batch{Ranges: t.moves}.Slots(),
 		spare: make(chan []byte, 4*lanes*depth)}
+	m.big = newBigKeys(m)
 	for _, slot := range m.list {
 		m.slots[slot] = true
 	}
@@ -89,8 +92,8 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 			m.close()
 		}
 	}()
-	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlinks[0], &m.unlinks[1], &m.pings[0]}
-	target := []**link{&m.pings[1]}
+	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlinks[0], &m.unlinks[1], &m.pings[0], &m.big.from}
+	target := []**link{&m.pings[1], &m.big.to}
 	for i := range m.restores {
 		target = append(target, &m.restores[i])
 	}
@@ -131,7 +134,7 @@ func (m *mover) links() []*link {
 }
 
 func (m *mover) close() {
-	for _, l := range append(m.links(), m.pings[:]...) {
+	for _, l := range append(m.links(), m.pings[0], m.pings[1], m.big.from, m.big.to) {
 		if l != nil {
 			l.close()
 		}
@@ -149,6 +152,11 @@ func (m *mover) untilEmpty(ctx context.Context) error {
 			}
 		})
 	}
+	watches.Go(func() {
+		if err := m.big.work(ctx); err != nil {
+			cancel(err)
+		}
+	})
 	err := m.passes(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
@@ -168,13 +176,16 @@ func (m *mover) passes(ctx context.Context) error {
 		if err := m.checkMoved(ctx, first); err != nil {
 			return err
 		}
-		m.met, m.refused = 0, &refused{}
+		m.met = 0
 		for _, db := range slices.Sorted(maps.Keys(first.keys)) {
 			// Nobody writes the slots' keys here any more: none gets an expiry.
 			m.persistent = !first.volatile[db]
 			if err := m.database(ctx, db); err != nil {
 				return err
 			}
+		}
+		if err := m.big.wait(ctx); err != nil {
+			return err
 		}
 		last, err := m.scan.ask(ctx)
 		if err != nil {
@@ -183,8 +194,8 @@ func (m *mover) passes(ctx context.Context) error {
 		if err := m.same(m.scan.facts, first, last); err != nil {
 			return err
 		}
-		if n := m.refused.count; n > 0 {
-			return fmt.Errorf("group %d refuses %d keys: %s", m.task.to, n, m.refused.text)
+		if n, text := m.refused.take(); n > 0 {
+			return fmt.Errorf("group %d refuses %d keys: %s", m.task.to, n, text)
 		}
 		m.say("")
 		if m.met == 0 {

@@ -21,6 +21,8 @@ const (
 	stepMove
 	// stepClean: remove the reserved keys.
 	stepClean
+	// stepBig is no task: under it stepMove shows what becomes of big keys.
+	stepBig
 )
 
 func (s step) String() string {
@@ -33,6 +35,8 @@ func (s step) String() string {
 		return "move"
 	case stepClean:
 		return "clean up"
+	case stepBig:
+		return "big keys"
 	}
 	return "unknown"
 }

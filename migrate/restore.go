@@ -36,6 +36,15 @@ func (r *refused) add(name []byte, text string) {
 	}
 }
 
+// take returns what was counted, and begins again.
+func (r *refused) take() (count int64, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count, text = r.count, r.text
+	r.count, r.text = 0, ""
+	return count, text
+}
+
 // restorer gives values to the new group, on a connection of its own.
 type restorer struct {
 	*mover

@@ -47,6 +47,7 @@ func (m *mover) database(ctx context.Context, db int) error {
 			return fmt.Errorf("database %d: %w", db, err)
 		}
 	}
+	m.db = db
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var stages sync.WaitGroup
@@ -144,8 +145,12 @@ func (w *window) add(name []byte) {
 // flush passes all keys on, in the order of their slots, the lanes in turn.
 func (w *window) flush(ctx context.Context, out chan<- names) error {
 	w.mover.met += int64(len(w.keys))
+	small, err := w.mover.big.take(ctx, w.mover.db, w.keys)
+	if err != nil {
+		return err
+	}
 	var rest [lanes][]fence.Key
-	for _, key := range w.keys {
+	for _, key := range small {
 		lane := key.Slot % lanes
 		rest[lane] = append(rest[lane], key)
 	}
@@ -153,7 +158,7 @@ func (w *window) flush(ctx context.Context, out chan<- names) error {
 		slices.SortFunc(keys, func(a, b fence.Key) int { return a.Slot - b.Slot })
 	}
 	limit := min(w.mover.run.c.store.State().Settings.Int("migrate-batch-keys"), fence.MaxKeys/2)
-	for left := len(w.keys); left > 0; {
+	for left := len(small); left > 0; {
 		for lane, keys := range rest {
 			n := min(limit, len(keys))
 			if n == 0 {

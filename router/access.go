@@ -41,14 +41,20 @@ func usesMore(cmd *command.Command, args [][]byte) bool {
 	return slices.ContainsFunc(args[2:], is)
 }
 
-// accessStep is where a key access is: member -> gate -> restore. See package
-// fence for the protocol.
+// accessStep is where a key access is: member -> gate -> restore, for big keys read ->
+// check, or wish. See package fence for the protocol.
 type accessStep uint8
 
 const (
 	accessMember accessStep = iota
 	accessGate
 	accessRestore
+	// accessRead sends the command of a session to where the key is, accessCheck asks
+	// behind its reply whether the key was still there, see big.go.
+	accessRead
+	accessCheck
+	// accessWish asks for a big key to be moved, and whether it has been.
+	accessWish
 )
 
 func (s accessStep) String() string {
@@ -59,6 +65,12 @@ func (s accessStep) String() string {
 		return "gate"
 	case accessRestore:
 		return "restore"
+	case accessRead:
+		return "read"
+	case accessCheck:
+		return "check"
+	case accessWish:
+		return "wish"
 	}
 	return "unknown"
 }
@@ -77,14 +89,23 @@ type access struct {
 	step     accessStep
 	began    int64 // in the loop's time
 	waiters  []*session
+	// frame is the command of accessRead, and keys are its keys; reply is what it got.
+	frame []byte
+	keys  [][]byte
+	reply []byte
 }
 
 // prepare makes sure that a request's keys are where the request is going to be
-// sent: no slot on hold, all keys of migrating slots moved. It returns go when the
-// request may be sent now; otherwise taken says whether it was answered with an
-// error, or has to be dispatched again.
-func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (ready, taken bool) {
+// sent: no slot on hold, all keys of migrating slots moved. It returns ready when the
+// request may be sent now; otherwise taken says whether it was answered, or has to
+// be dispatched again.
+func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int, frame []byte) (ready, taken bool) {
 	l := s.l
+	if reply := s.bigReply; reply != nil { // of a read at the source
+		s.bigReply = nil
+		s.answer(cmd, reply)
+		return false, true
+	}
 	if !s.takeReached() {
 		l.trimMoved()
 	}
@@ -99,15 +120,24 @@ func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (read
 			return false, s.onHold(cmd, m, slot)
 		}
 	}
+	big := 0
 	for _, key := range keys {
 		slot := topology.SlotOf(args[key])
 		m := l.moves[slot]
 		if m == nil {
 			continue
 		}
-		if _, moved := m.moved[s.db][string(args[key])]; !moved {
-			l.reach(s, m, slot, args[key])
+		if _, moved := m.moved[s.db][string(args[key])]; moved {
+			continue
 		}
+		if _, isBig := m.big[s.db][string(args[key])]; isBig {
+			big++
+			continue
+		}
+		l.reach(s, m, slot, args[key])
+	}
+	if s.reaching == 0 && big > 0 {
+		return false, s.reachBig(bigRequest{cmd: cmd, args: args, keys: keys, frame: frame, big: big})
 	}
 	if s.reaching > 0 {
 		s.pause |= pauseAccess
@@ -118,6 +148,11 @@ func (s *session) prepare(cmd *command.Command, args [][]byte, keys []int) (read
 
 // reach starts the access of a key, or joins the one that is under way.
 func (l *loop) reach(s *session, m *move, slot int, key []byte) {
+	l.join(s, m, slot, key, accessMember)
+}
+
+// join is reach with the step that an access begins with.
+func (l *loop) join(s *session, m *move, slot int, key []byte, first accessStep) {
 	at := accessKey{slot: slot, db: s.db, key: string(key)}
 	a := l.keyAccess[at]
 	if a != nil && a.epoch == m.epoch {
@@ -127,10 +162,12 @@ func (l *loop) reach(s *session, m *move, slot int, key []byte) {
 			}
 		}
 	} else {
-		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master], began: l.now}
+		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master], step: first, began: l.now}
 		l.keyAccess[at] = a
 		l.accesses[slot]++
-		l.stats.accesses++
+		if first == accessMember {
+			l.stats.accesses++
+		}
 		// The answer may come at once, when a server is away: after this round.
 		l.started = append(l.started, a)
 	}
@@ -141,9 +178,17 @@ func (l *loop) reach(s *session, m *move, slot int, key []byte) {
 // startAccesses sends the first step of the accesses of this round.
 func (l *loop) startAccesses() {
 	for i := 0; i < len(l.started); i++ {
-		a := l.started[i]
-		l.script = fence.AppendMember(l.script[:0], a.slot, a.epoch, []byte(a.key))
-		l.sendAccess(a, a.to)
+		switch a := l.started[i]; a.step {
+		case accessRead:
+			l.script = append(l.script[:0], a.frame...)
+			l.sendAccess(a, a.from)
+		case accessWish:
+			l.script = fence.AppendWish(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			l.sendAccess(a, a.to)
+		default:
+			l.script = fence.AppendMember(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			l.sendAccess(a, a.to)
+		}
 	}
 	clear(l.started)
 	l.started = l.started[:0]
@@ -175,7 +220,7 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.arrived(a)
 		default:
 			a.step = accessGate
-			l.script = fence.AppendGate(l.script[:0], a.epoch, []byte(a.key))
+			l.script = fence.AppendGate(l.script[:0], a.epoch, []byte(a.key), l.table.limits.big)
 			l.sendAccess(a, a.from)
 		}
 	case accessGate:
@@ -187,6 +232,8 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.endAccess(a, errFenced)
 		case gate.Kind == fence.GateAbsent:
 			l.arrived(a)
+		case gate.Kind == fence.GateBig:
+			l.isBig(a)
 		case len(gate.Dump) > l.table.limits.maxBulk:
 			// The target would close the connection, which others share.
 			l.endAccess(a, a.explain(errTooLarge))
@@ -206,6 +253,8 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 		default:
 			l.arrived(a)
 		}
+	default:
+		l.completeBig(a, reply)
 	}
 }
 
@@ -221,15 +270,25 @@ func (a *access) explain(err error) error {
 // arrived remembers that the key is at the target or nowhere, if the plan and its
 // servers are still the same.
 func (l *loop) arrived(a *access) {
-	if m := l.moves[a.slot]; m != nil && m.epoch == a.epoch &&
-		l.servers[m.from.master] == a.from && l.servers[m.to.master] == a.to {
+	if m := l.moveOf(a); m != nil {
 		if m.moved[a.db] == nil {
 			m.moved[a.db] = make(map[string]struct{})
 		}
 		m.moved[a.db][a.key] = struct{}{}
+		delete(m.big[a.db], a.key)
 		l.movedCount++
 	}
 	l.endAccess(a, nil)
+}
+
+// moveOf returns the move that an access belongs to, if it is still under way between
+// the same servers.
+func (l *loop) moveOf(a *access) *move {
+	if m := l.moves[a.slot]; m != nil && m.epoch == a.epoch &&
+		l.servers[m.from.master] == a.from && l.servers[m.to.master] == a.to {
+		return m
+	}
+	return nil
 }
 
 // endAccess lets the sessions that waited for the key go on.
@@ -238,7 +297,9 @@ func (l *loop) endAccess(a *access, err error) {
 		delete(l.keyAccess, a.accessKey)
 	}
 	l.accesses[a.slot]--
-	l.stats.reaches.observe(l.now - a.began)
+	if a.step <= accessRestore {
+		l.stats.reaches.observe(l.now - a.began)
+	}
 	for _, s := range a.waiters {
 		if s.closed {
 			continue
@@ -247,6 +308,8 @@ func (l *loop) endAccess(a *access, err error) {
 		case err == errFenced || err != nil && l.isHeld(a.slot):
 			// Its group gets another master. Nothing of the request has been sent.
 			s.fenced = true
+		case err == errStillBig:
+			s.stillBig = true
 		case err != nil:
 			s.accessErr = err
 		}
@@ -265,6 +328,12 @@ func (l *loop) isHeld(slot int) bool {
 // reached goes on with the request whose keys have all been reached. When one was
 // fenced, the request waits for a newer table, up to hold-deadline.
 func (s *session) reached() {
+	stillBig := s.stillBig
+	s.stillBig = false
+	if stillBig && !s.fenced && s.accessErr == nil {
+		s.awaitBig()
+		return
+	}
 	if !s.fenced {
 		s.fencedUntil = 0
 		s.hasReached = true
@@ -303,7 +372,7 @@ func (s *session) takeReached() bool {
 // just been rid of: the next one has keys of its own.
 func (s *session) forgetAccess() {
 	s.takeReached()
-	s.accessErr, s.fencedUntil = nil, 0
+	s.accessErr, s.fencedUntil, s.bigUntil, s.bigReply = nil, 0, 0, nil
 }
 
 // trimMoved keeps to move-cache. Nothing is forgotten while a session has reached

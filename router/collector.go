@@ -234,6 +234,8 @@ func (out metrics) moves(v *view, r *Router) {
 	}
 	out.histogram(waitDesc, &v.total.waits)
 	out.counter(accessesDesc, v.total.accesses)
+	out.counter(bigReadsDesc, v.total.bigReads)
+	out.counter(bigWaitsDesc, v.total.bigWaits)
 	out.gauge(reachingDesc, float64(v.reaching))
 	out.histogram(reachDesc, &v.total.reaches)
 	r.mu.Lock()

@@ -190,7 +190,7 @@ func (s *session) route(cmd *command.Command, args [][]byte, frame []byte) (take
 		s.fail(cmd, errUsesMore)
 		return true
 	}
-	if ready, taken := s.prepare(cmd, args, l.keys); !ready {
+	if ready, taken := s.prepare(cmd, args, l.keys, frame); !ready {
 		return taken
 	}
 	s.forward(cmd, l.servers[m.to.master], slot, frame)

@@ -59,6 +59,8 @@ var (
 	waitDesc        = describe("request_wait_seconds", "How long requests waited that could not be dispatched at once.")
 	holdsDesc       = describe("holds", "Holds of slots and groups that this node knows of now.")
 	holdDesc        = describe("hold_seconds", "How long holds of slots and groups lasted that are over.")
+	bigReadsDesc    = describe("big_key_reads_total", "Reads of big keys of moving slots that were answered by the group that they leave.")
+	bigWaitsDesc    = describe("big_key_waits_total", "Requests that waited for a big key to be moved.")
 	accessesDesc    = describe("moved_on_access_total", "Keys of moving slots that were moved because a client asked for them.")
 	reachingDesc    = describe("keys_moving_on_access", "Keys that are being moved because a client asked for them.")
 	reachDesc       = describe("move_on_access_seconds", "How long it took to move a key that a client asked for, or to find it moved.")

@@ -28,6 +28,9 @@ type move struct {
 	since int64
 	// moved are keys that are known to be at the target or nowhere, by database.
 	moved [maxDatabases]map[string]struct{}
+	// big are keys that were too large to be moved on access, and had not been moved when
+	// that was last asked.
+	big [maxDatabases]map[string]struct{}
 }
 
 // waitingSession is a session whose next request waits: its frame stays at the
@@ -58,7 +61,7 @@ func (l *loop) adoptMoves(t *table, oldServers []*server) {
 				next.since = was.since
 			}
 			if m.same(&was.moving, now, before) || l.r.faults.keepMoved {
-				next.moved = was.moved
+				next.moved, next.big = was.moved, was.big
 			}
 		}
 		l.moves[slot] = next
@@ -80,6 +83,7 @@ func (l *loop) forgetMoved() {
 	}
 	for _, m := range l.moves {
 		clear(m.moved[:])
+		clear(m.big[:])
 	}
 	l.movedCount = 0
 }

@@ -30,12 +30,18 @@ type mover struct {
 // newMover starts a router over two groups with a job that moves slots 0 to 9.
 func newMover(tb testing.TB, cfg Config, settings ...string) *mover {
 	tb.Helper()
+	return newMoverVia(tb, cfg, func(addr string) string { return addr }, settings...)
+}
+
+// newMoverVia is newMover with another way to group 2's server.
+func newMoverVia(tb testing.TB, cfg Config, via func(addr string) string, settings ...string) *mover {
+	tb.Helper()
 	m := &mover{tb: tb, moves: []topology.SlotMove{{Start: 0, End: 9, From: 1, To: 2}}}
 	for range 2 {
 		m.servers = append(m.servers, resptest.StartRedis(tb))
 	}
 	cfg.Acked = m.acked.Store
-	m.state = withSettings(tb, newState(tb, m.servers[0].Addr, m.servers[1].Addr), settings...)
+	m.state = withSettings(tb, newState(tb, m.servers[0].Addr, via(m.servers[1].Addr)), settings...)
 	m.r = newRouter(tb, cfg, m.state)
 	waitInflight(tb, m.r, 0) // the look for former connections has ended
 	m.apply(topology.JobCreate{Kind: topology.JobMigrate, Moves: m.moves})

@@ -106,6 +106,11 @@ type session struct {
 	// waitsSince is when its next request could not be taken at first, in the loop's
 	// time; 0 when it does not wait.
 	waitsSince int64
+	// bigReply is the reply of a read at the source of a move, until it is given; bigUntil
+	// is how long the next request waits for a big key.
+	bigReply []byte
+	bigUntil int64
+	stillBig bool // one of the keys that were reached for
 	// hasReached says that the keys of the next request have been reached.
 	hasReached bool
 
@@ -236,7 +241,7 @@ func (s *session) consume(buf []byte) (used int) {
 			l.stats.waits.observe(l.now - s.waitsSince)
 			s.waitsSince = 0
 		}
-		if s.hasReached || s.accessErr != nil || s.fencedUntil != 0 {
+		if s.hasReached || s.accessErr != nil || s.fencedUntil != 0 || s.bigUntil != 0 || s.bigReply != nil {
 			s.forgetAccess() // the request may have gone another way meanwhile
 		}
 		switch s.reply {

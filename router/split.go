@@ -84,7 +84,7 @@ func (s *session) split(cmd *command.Command, args [][]byte, frame []byte) (take
 			keys = append(keys, i)
 		}
 		l.keys = keys[:0]
-		if ready, taken := s.prepare(cmd, args, keys); !ready {
+		if ready, taken := s.prepare(cmd, args, keys, frame); !ready {
 			return taken
 		}
 	}

@@ -170,6 +170,9 @@ type loopStats struct {
 	// how long that took.
 	accesses uint64
 	reaches  latencies
+	// bigReads counts reads of big keys that were answered from where their slot leaves,
+	// bigWaits requests that waited for a big key.
+	bigReads, bigWaits uint64
 	// held counts requests that waited for a hold, leaseLost those whose lease ran
 	// out before the reply.
 	held, leaseLost uint64
@@ -206,6 +209,8 @@ func (s *loopStats) add(o *loopStats) {
 	s.protocolErrors += o.protocolErrors
 	s.held += o.held
 	s.accesses += o.accesses
+	s.bigReads += o.bigReads
+	s.bigWaits += o.bigWaits
 	s.leaseLost += o.leaseLost
 	s.reaches.add(&o.reaches)
 	s.waits.add(&o.waits)

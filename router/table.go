@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 )
 
@@ -79,7 +80,11 @@ type limits struct {
 	holdRequests       int
 	holdBytes          int64
 	// moveCache is how many keys a loop remembers to have moved, over all slots.
-	moveCache          int
+	moveCache int
+	// big are the limits of keys that move on access, bigWait how long writes wait for
+	// larger ones.
+	big                fence.Limits
+	bigWait            time.Duration
 	quorumLoss         quorumLoss
 	maxClients         int
 	idleTimeout        time.Duration
@@ -261,6 +266,8 @@ func newLimits(s topology.Settings) limits {
 		holdRequests: s.Int("hold-max-requests"),
 		holdBytes:    s.Bytes("hold-max-bytes"),
 		moveCache:    s.Int("move-cache"),
+		big:          fence.Limits{Bytes: s.Bytes("migrate-big-bytes"), Elements: int64(s.Int("migrate-big-elements"))},
+		bigWait:      s.Duration("migrate-big-wait"),
 		quorumLoss:   parseQuorumLoss(s.Text("on-quorum-loss")),
 		maxClients:   s.Int("maxclients"),
 		idleTimeout:  s.Duration("timeout"),

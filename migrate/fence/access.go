@@ -16,17 +16,19 @@ var ErrReply = errors.New("unexpected reply of a fence script")
 //	SISMEMBER M K at G2 --1--> forward to G2
 //	    | 0
 //	gate at G1 --FENCED--> read the route again
-//	    |   \--absent----> forward to G2
+//	    |   |\--absent---> forward to G2
+//	    |    \--BIG------> reads at G1, writes wait, see big.go
 //	    | value
 //	restore at G2 --FENCED--> read the route again
 //	    \--OK, DONE, BUSY--> forward to G2
 //
 // The first two may be sent together. Nothing is deleted at G1.
 
-// gateScript: KEYS X, K; ARGV e. PEXPIRETIME is missing before Redis 7: there
+// gateScript: KEYS X, K; ARGV e, and the limits (see sizeOfK). PEXPIRETIME is missing before Redis 7: there
 // TIME and what is left give the same to a millisecond.
 const gateScript = `if redis.call('GET',KEYS[1])~=ARGV[1] then return {ok='FENCED'} end
 local k=KEYS[2]
+` + sizeOfK + `if n then return {ok='BIG '..n} end
 local d=redis.call('DUMP',k)
 if not d then return false end
 ` + ttlOfK + `if t==-2 then return false end
@@ -51,7 +53,7 @@ return {ok=s}`
 
 // The parts of the requests that never change.
 var (
-	gateHead    = head(6, gateScript, "2")
+	gateHead    = head(9, gateScript, "2")
 	restoreHead = head(7, restoreScript, "2")
 )
 
@@ -80,12 +82,13 @@ func ParseMember(reply []byte) (moved bool, err error) {
 
 // AppendGate appends the question to G1 for a key's value: the gate script.
 // ParseGate reads the answer.
-func AppendGate(dst []byte, epoch uint64, key []byte) []byte {
+func AppendGate(dst []byte, epoch uint64, key []byte, limits Limits) []byte {
 	var scratch [64]byte
 	dst = append(dst, gateHead...)
 	dst = resp.AppendBulk(dst, AppendFenceKey(scratch[:0], epoch))
 	dst = resp.AppendBulk(dst, key)
-	return resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
+	dst = resp.AppendBulk(dst, strconv.AppendUint(scratch[:0], epoch, 10))
+	return limits.append(dst)
 }
 
 // GateKind is what the gate script found.
@@ -98,6 +101,8 @@ const (
 	GateAbsent
 	// GateValue: the value is to be restored at G2.
 	GateValue
+	// GateBig: the key is too large for that, and is moved by the leader.
+	GateBig
 )
 
 func (k GateKind) String() string {
@@ -108,6 +113,8 @@ func (k GateKind) String() string {
 		return "absent"
 	case GateValue:
 		return "value"
+	case GateBig:
+		return "big"
 	}
 	return "unknown"
 }
@@ -119,6 +126,8 @@ type GateReply struct {
 	TTL int64
 	// Dump is a slice of the reply that was parsed.
 	Dump []byte
+	// Size of a big key, in elements, or of a string in bytes.
+	Size int64
 }
 
 // ParseGate reads one whole reply. An error reply gives a *resp.ServerError.
@@ -128,6 +137,10 @@ func ParseGate(reply []byte) (GateReply, error) {
 		return GateReply{Kind: GateFenced}, nil
 	case isNull(reply):
 		return GateReply{Kind: GateAbsent}, nil
+	case len(reply) > 5 && string(reply[:5]) == "+BIG ":
+		if n, rest, ok := number(reply[5:]); ok && len(rest) == 0 {
+			return GateReply{Kind: GateBig, Size: n}, nil
+		}
 	case len(reply) > 5 && string(reply[:5]) == "*2\r\n:":
 		ttl, rest, ok := number(reply[5:])
 		if !ok || len(rest) == 0 || rest[0] != '$' {

@@ -24,6 +24,10 @@ const (
 	fencePrefix = Prefix + "fence:"
 	movedPrefix = Prefix + "moved:"
 	waitPrefix  = Prefix + "wait:"
+
+	copyPrefix   = Prefix + "copy:"
+	copiesPrefix = Prefix + "copies:"
+	wantedPrefix = Prefix + "wanted:"
 	// ProbeKey is written, with an expiry of seconds, to learn whether one server
 	// reads the values of another.
 	ProbeKey = Prefix + "probe"
@@ -58,7 +62,24 @@ const (
 	KindProbe
 	// KindGroup is GroupKey; it stays.
 	KindGroup
+	// KindCopy is a big key that is being copied to the group that its slot goes to, in
+	// the key's database; it expires by itself.
+	KindCopy
+	// KindCopies is the set of a move's KindCopy in one database; it expires by itself.
+	KindCopies
+	// KindWanted is the set of big keys that requests wait for, in the keys' database, at
+	// the group that they go to; it expires by itself.
+	KindWanted
 )
+
+// Expires says whether keys of that kind go by themselves.
+func (k Kind) Expires() bool {
+	switch k {
+	case KindWait, KindProbe, KindCopy, KindCopies, KindWanted:
+		return true
+	}
+	return false
+}
 
 func (k Kind) String() string {
 	switch k {
@@ -72,6 +93,12 @@ func (k Kind) String() string {
 		return "probe"
 	case KindGroup:
 		return "group"
+	case KindCopy:
+		return "copy"
+	case KindCopies:
+		return "copies"
+	case KindWanted:
+		return "wanted"
 	}
 	return "unknown"
 }
@@ -79,7 +106,7 @@ func (k Kind) String() string {
 // Reserved is what the name of a reserved key says.
 type Reserved struct {
 	Kind Kind
-	// Slot is -1 but for KindMoved.
+	// Slot is that of moved sets and copies, else -1.
 	Slot int
 	// Epoch is 0 for KindProbe and KindGroup.
 	Epoch uint64
@@ -110,11 +137,24 @@ func ParseKey(key []byte) (r Reserved, ok bool) {
 		return Reserved{Kind: KindGroup, Slot: -1}, rest == "" && string(key) == GroupKey
 	case "probe":
 		return Reserved{Kind: KindProbe, Slot: -1}, rest == ""
-	case "wait":
-		epoch, err := strconv.ParseUint(rest, 10, 64)
-		return Reserved{Kind: KindWait, Slot: -1, Epoch: epoch}, err == nil
+	case "copy":
+		name, of, _ := strings.Cut(rest, ":")
+		slot, err := strconv.ParseUint(name, 10, 16)
+		epoch, attempt, _ := strings.Cut(of, ":")
+		if _, bad := strconv.ParseUint(attempt, 16, 64); err != nil || bad != nil {
+			return Reserved{}, false
+		}
+		r = Reserved{Kind: KindCopy, Slot: int(slot)}
+		r.Epoch, err = strconv.ParseUint(epoch, 10, 64)
+		return r, err == nil
 	}
-	return Reserved{}, false
+	if r.Kind = map[string]Kind{"wait": KindWait, "copies": KindCopies, "wanted": KindWanted}[kind]; r.Kind == 0 {
+		return Reserved{}, false
+	}
+	r.Slot = -1
+	var err error
+	r.Epoch, err = strconv.ParseUint(rest, 10, 64)
+	return r, err == nil
 }
 
 // AppendFenceKey appends the name of X(epoch).

@@ -20,6 +20,9 @@ func TestReservedNames(t *testing.T) {
 		{AppendMovedKey(nil, 1023, 1<<63), Reserved{KindMoved, 1023, 1 << 63}},
 		{AppendWaitKey(nil, 9), Reserved{KindWait, -1, 9}},
 		{[]byte(ProbeKey), Reserved{KindProbe, -1, 0}},
+		{AppendCopyKey(nil, 1023, 77, 1<<63), Reserved{KindCopy, 1023, 77}},
+		{[]byte(copiesPrefix + "77"), Reserved{KindCopies, -1, 77}},
+		{[]byte(wantedPrefix + "77"), Reserved{KindWanted, -1, 77}},
 	} {
 		got, ok := ParseKey(c.key)
 		if !ok || got != c.want || !IsReserved(c.key) {
@@ -34,7 +37,7 @@ func TestReservedNames(t *testing.T) {
 			t.Errorf("%q is reserved", name)
 		}
 	}
-	for _, name := range []string{"fence:", "fence:-1", "fence:1:2", "moved:1", "moved::2", "moved:1:x", "marker", "later:1"} {
+	for _, name := range []string{"fence:", "fence:-1", "fence:1:2", "moved:1", "moved::2", "moved:1:x", "marker", "later:1", "copy:1:2", "copy:1:2:x!", "copies:x"} {
 		if r, ok := ParseKey([]byte(Prefix + name)); ok {
 			t.Errorf("ParseKey(%q) = %v", name, r)
 		}
@@ -130,7 +133,7 @@ func (p pair) do(c *resp.Client, line string) resp.Reply {
 
 func (p pair) gate(epoch uint64, key string) GateReply {
 	p.tb.Helper()
-	reply, err := ParseGate(raw(p.tb, p.from, AppendGate(nil, epoch, []byte(key))))
+	reply, err := ParseGate(raw(p.tb, p.from, AppendGate(nil, epoch, []byte(key), noneBig)))
 	if err != nil {
 		p.tb.Fatalf("gate %s: %v", key, err)
 	}
@@ -288,7 +291,7 @@ func BenchmarkAccess(b *testing.B) {
 	step := func() {
 		v, _ := ParseGate(reply)
 		buf = AppendMember(buf[:0], 5, 77, key)
-		buf = AppendGate(buf, 77, key)
+		buf = AppendGate(buf, 77, key, noneBig)
 		buf = AppendRestore(buf, 5, 77, key, v.TTL, v.Dump)
 	}
 	if n := testing.AllocsPerRun(100, step); n != 0 {

@@ -102,7 +102,7 @@ func (f *Findings) addReserved(name []byte, db int, over func(uint64) bool, seen
 	switch {
 	case !ok || parsed.Slot >= topology.SlotCount:
 		f.Unknown.add(name)
-	case parsed.Kind == fence.KindWait || parsed.Kind == fence.KindProbe: // they expire by themselves
+	case parsed.Kind.Expires():
 	case parsed.Kind == fence.KindGroup: // it stays
 	case over(r.Epoch) && !seen[r]:
 		seen[r] = true

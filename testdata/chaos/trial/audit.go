@@ -137,7 +137,7 @@ func (t *trial) auditGroup(ctx context.Context, g *group, db int, owners map[int
 func (t *trial) reserved(ctx context.Context, c *resp.Client, g *group, db int, key string) {
 	r, ok := fence.ParseKey([]byte(key))
 	ttl, err := c.Do(ctx, "PTTL", key)
-	if ok && err == nil && (r.Kind == fence.KindWait || r.Kind == fence.KindProbe) && ttl.Int != -1 {
+	if ok && err == nil && r.Kind.Expires() && ttl.Int != -1 {
 		return
 	}
 	if ok && r.Kind == fence.KindGroup && db == 0 {
