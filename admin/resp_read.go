@@ -55,7 +55,7 @@ func readNodes(o *Ops, c *call, _ [][]byte) (answer, error) {
 func (nodes NodeList) reply(c *call) {
 	c.WriteArray(len(nodes))
 	for _, n := range nodes {
-		c.WriteArray(2 * (13 + len(figureFields)))
+		c.WriteArray(2 * (14 + len(figureFields)))
 		writeField(c, "id", n.ID)
 		writeField(c, "role", n.Role)
 		writeField(c, "addr", n.Addr)
@@ -68,6 +68,12 @@ func (nodes NodeList) reply(c *call) {
 		c.WriteBulkString("self")
 		writeBool(c, n.Self)
 		writeLease(c, n.Lease)
+		c.WriteBulkString("up")
+		if n.Lease == nil {
+			c.WriteNull()
+		} else {
+			writeBool(c, n.Up)
+		}
 		n.Figures.write(c)
 	}
 }

@@ -7,6 +7,7 @@ package cli
 
 import (
 	"cmp"
+	"os"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func Commands() []*ucli.Command {
 	for _, c := range commands {
 		c.Category = "operations"
 	}
-	return commands
+	return append(commands, completionCommand(), completeCommand())
 }
 
 // verb describes a command that talks to a node.
@@ -39,7 +40,9 @@ type verb struct {
 	flags    []ucli.Flag
 	// timeout is how long an answer may take, 0 for the usual.
 	timeout time.Duration
-	run     func(s *session) error
+	// watch says that the verb shows something that can be looked at again and again.
+	watch bool
+	run   func(s *session) error
 }
 
 // command makes the ucli.Command of a verb.
@@ -50,6 +53,9 @@ func (v verb) command() *ucli.Command {
 			description += "\n\n"
 		}
 		description += "Examples:\n  " + strings.Join(v.examples, "\n  ")
+	}
+	if v.watch {
+		v.flags = append(v.flags, watchFlags()...)
 	}
 	return &ucli.Command{
 		Name: v.name, Usage: v.usage, ArgsUsage: v.args, Description: description,
@@ -71,10 +77,15 @@ func (v verb) action(c *ucli.Context) error {
 	if err == nil && (len(words) < v.min || v.max >= 0 && len(words) > v.max) {
 		err = usagef("expected %s", expected(v.args))
 	}
-	s := &session{c: c, words: words, out: c.App.Writer, json: c.Bool("json")}
+	s := &session{c: c, words: words, out: c.App.Writer, json: c.Bool("json"), screen: screenOf(c.App.Writer, os.Getenv)}
 	if err == nil {
 		defer s.close()
-		err = v.run(s)
+		if v.watch && c.Bool("watch") {
+			s.compact = true
+			err = s.repeat(v.run)
+		} else {
+			err = v.run(s)
+		}
 	}
 	if err == nil {
 		return nil

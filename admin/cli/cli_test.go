@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			addr := startNode(t, "")
 			t.Setenv("CODIS_ADDR", addr)
+			t.Setenv("COLUMNS", "")
 			script, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)

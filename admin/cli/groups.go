@@ -11,7 +11,7 @@ import (
 
 func groupsCommand() *ucli.Command {
 	return verb{
-		name: "groups", usage: "list the groups and their redis-servers", max: 0,
+		name: "groups", usage: "list the groups and their redis-servers", max: 0, watch: true,
 		about: "What comes behind VERSION is what the node that answers sees of the servers. Below the table\n" +
 			"stands, for each group, whether a replica would be promoted if its master died now, and why not.",
 		examples: []string{"codis groups", "codis groups --json"},

@@ -12,7 +12,7 @@ import (
 
 func infoCommand() *ucli.Command {
 	return verb{
-		name: "info", usage: "show the cluster's health, leader and warnings", max: 0,
+		name: "info", usage: "show the cluster's health, leader and warnings", max: 0, watch: true,
 		about:    "It is what the node that answers sees. The exit code is 0 whatever the health is.",
 		examples: []string{"codis info", "codis info --json"},
 		run:      runInfo,
@@ -69,7 +69,7 @@ func (s *session) printInfo(sections []section) error {
 			name, value := line[0], line[1]
 			if strings.HasPrefix(name, "warning_") {
 				w := parseWarning(value)
-				if _, err := fmt.Fprintf(s.out, "%s: %s\n", w.Level, w.Text); err != nil {
+				if _, err := fmt.Fprintf(s.out, "%s: %s\n", s.screen.paint(w.Level), w.Text); err != nil {
 					return err
 				}
 				continue
@@ -77,7 +77,7 @@ func (s *session) printInfo(sections []section) error {
 			rest = append(rest, []string{sec.title, name, value})
 		}
 	}
-	return s.printTable(rest)
+	return s.printRows(rest, false)
 }
 
 // warning is one warning of CODIS.INFO.

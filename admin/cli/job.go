@@ -14,12 +14,16 @@ import (
 
 func jobCommand() *ucli.Command {
 	return verb{
-		name: "job", usage: "show, pause, resume, cancel or wait for a job", args: "ID [pause | resume | cancel | wait [SECONDS]]", min: 1, max: 3,
+		name: "job", usage: "show, pause, resume, cancel, limit or wait for a job", args: "ID [pause | resume | cancel | limit | wait [SECONDS]]", min: 1, max: 3,
 		about: "pause begins no further slots; those under way stay as they are, and are served. cancel lets slots\n" +
 			"that are moved stay where they are and takes those that are being moved back. wait returns when the job\n" +
-			"is at its end; the exit code is 0 when it is done, 1 when it was not, or when SECONDS were over.",
-		examples: []string{"codis job 42", "codis job 42 pause", "codis job 42 wait", "codis job 42 wait 60"},
-		run:      runJob,
+			"is at its end; limit changes how much it moves a second; the exit code is 0 when it is done, 1 when it was not, or when SECONDS were over.",
+		examples: []string{"codis job 42", "codis job 42 pause", "codis job 42 wait", "codis job 42 wait 60", "codis job 42 limit --keys 5000 --bytes 0"},
+		flags: []ucli.Flag{
+			&ucli.Int64Flag{Name: "keys", Usage: "with limit: move at most `N` keys a second; 0: what the settings say"},
+			&ucli.Int64Flag{Name: "bytes", Usage: "with limit: move at most `N` bytes a second; 0: what the settings say"},
+		},
+		run: runJob,
 	}.command()
 }
 
@@ -41,10 +45,15 @@ func runJob(s *session) error {
 		return s.waitFor(id, s.words[2:])
 	case len(s.words) > 2:
 		return usagef("nothing may follow %s", s.words[1])
+	case verb == "limit":
+		if !s.c.IsSet("keys") && !s.c.IsSet("bytes") {
+			return usagef("limit needs --keys N or --bytes N")
+		}
+		return s.change(s.rateWords([]string{"CODIS.JOB", s.words[0], "LIMIT"})...)
 	case verb == "pause" || verb == "resume" || verb == "cancel":
 		return s.change("CODIS.JOB", s.words[0], strings.ToUpper(verb))
 	}
-	return usagef("%q is not one of pause, resume, cancel, wait", s.words[1])
+	return usagef("%q is not one of pause, resume, cancel, limit, wait", s.words[1])
 }
 
 func (s *session) printJob(r resp.Reply) (job, error) {
@@ -73,7 +82,7 @@ func (s *session) printJob(r resp.Reply) (job, error) {
 	for _, b := range j.Batches {
 		rows = append(rows, []string{b.Phase, moveTexts(b.Moves)})
 	}
-	return j, s.printTable(rows)
+	return j, s.printRows(rows, false)
 }
 
 // waitStep is how long one question waits: a connection that is silent for longer

@@ -8,12 +8,20 @@ import (
 
 func migrateCommand() *ucli.Command {
 	return verb{
-		name: "migrate", usage: "move slots, with their keys, to a group", args: "START END GID", min: 3, max: 3, timeout: planTimeout,
+		name: "migrate", usage: "move slots, with their keys, to a group", args: "START END GID | --count N FROM-GID TO-GID", min: 2, max: 3, timeout: planTimeout,
 		about: "It makes a job and returns; clients read and write the keys all the while. Slots that the group\n" +
 			"has already are left out. codis jobs shows the job, codis job pauses, resumes and cancels it.",
-		examples: []string{"codis migrate 0 255 3 --dry-run", "codis migrate 0 255 3 --keys 5000", "codis job $(codis migrate 7 7 2 --json | jq .job) wait"},
-		flags:    moveFlags(),
+		examples: []string{"codis migrate 0 255 3 --dry-run", "codis migrate 0 255 3 --keys 5000", "codis migrate --count 64 1 3", "codis job $(codis migrate 7 7 2 --json | jq .job) wait"},
+		flags:    append([]ucli.Flag{&ucli.Int64Flag{Name: "count", Usage: "move `N` slots of a group, its highest, to another one"}}, moveFlags()...),
 		run: func(s *session) error {
+			switch counted := s.c.IsSet("count"); {
+			case counted && len(s.words) == 2:
+				return s.move(s.moveWords([]string{"CODIS.MIGRATE", "COUNT", decimal(s.c.Int64("count")), s.words[0], s.words[1]}))
+			case counted:
+				return usagef("expected --count N FROM-GID TO-GID")
+			case len(s.words) != 3:
+				return usagef("expected START END GID")
+			}
 			return s.move(s.moveWords(append([]string{"CODIS.MIGRATE"}, s.words...)))
 		},
 	}.command()

@@ -3,8 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
-	"text/tabwriter"
+	"io"
+	"strconv"
 
 	"codis/router/resp"
 )
@@ -17,24 +17,28 @@ func errReply(what string) error {
 // printJSON writes v for programs.
 func (s *session) printJSON(v any) error {
 	enc := json.NewEncoder(s.out)
-	enc.SetIndent("", "  ")
+	if !s.compact {
+		enc.SetIndent("", "  ")
+	}
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
 
 // printTable writes rows for people, the first one being the heads. An empty
 // cell is shown as a dash, so that columns can be cut by programs too.
-func (s *session) printTable(rows [][]string) error {
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+func (s *session) printTable(rows [][]string) error { return s.printRows(rows, true) }
+
+// printRows writes rows; heads says whether the first one has the columns' names.
+func (s *session) printRows(rows [][]string, heads bool) error {
 	for _, row := range rows {
 		for i, cell := range row {
 			if cell == "" {
 				row[i] = "-"
 			}
 		}
-		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	return w.Flush()
+	_, err := io.WriteString(s.out, s.screen.layout(rows, heads))
+	return err
 }
 
 // done is the JSON of a change.
@@ -96,6 +100,25 @@ func (f fields) yes(name string) bool { return f[name].Int == 1 }
 
 // number is nil when the node has none.
 func (f fields) number(name string) *int64 { return number(f[name]) }
+
+// truth is nil when the node does not say.
+func (f fields) truth(name string) *bool {
+	n := f.number(name)
+	if n == nil {
+		return nil
+	}
+	yes := *n == 1
+	return &yes
+}
+
+// figure is nil when the node has none; it may come as a text with a point.
+func (f fields) figure(name string) *float64 {
+	v, err := strconv.ParseFloat(f.text(name), 64)
+	if err != nil || f[name].IsNil() {
+		return nil
+	}
+	return &v
+}
 
 // number reads an integer that may be nil.
 func number(r resp.Reply) *int64 {

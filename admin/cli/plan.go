@@ -25,7 +25,11 @@ func moveFlags() []ucli.Flag {
 
 // moveWords appends the words of the moveFlags.
 func (s *session) moveWords(args []string) []string {
-	args = s.onOff(s.onOff(args, "dry-run", "DRYRUN"), "consent", "CONSENT")
+	return s.rateWords(s.onOff(s.onOff(args, "dry-run", "DRYRUN"), "consent", "CONSENT"))
+}
+
+// rateWords appends how much may move a second, where that was given.
+func (s *session) rateWords(args []string) []string {
 	for _, rate := range [][2]string{{"keys", "KEYS"}, {"bytes", "BYTES"}} {
 		if s.c.IsSet(rate[0]) {
 			args = append(args, rate[1], decimal(s.c.Int64(rate[0])))

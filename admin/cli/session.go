@@ -16,11 +16,14 @@ import (
 // session is one command line on its way: its words, where to print, and the
 // connection, which is made when it is first needed.
 type session struct {
-	c      *ucli.Context
-	words  []string
-	out    io.Writer
-	json   bool
-	client *resp.Client
+	c     *ucli.Context
+	words []string
+	out   io.Writer
+	json  bool
+	// compact JSON takes one line.
+	compact bool
+	screen  screen
+	client  *resp.Client
 }
 
 // read asks for something that changes nothing.

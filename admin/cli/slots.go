@@ -10,7 +10,7 @@ import (
 
 func slotsCommand() *ucli.Command {
 	return verb{
-		name: "slots", usage: "show which group serves which slots", args: "[START END]", max: 2,
+		name: "slots", usage: "show which group serves which slots", args: "[START END]", max: 2, watch: true,
 		examples: []string{"codis slots", "codis slots 0 511 --json"},
 		run:      runSlots,
 	}.command()

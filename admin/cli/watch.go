@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 )
@@ -17,7 +17,7 @@ func (s *session) watch() error {
 	if interval <= 0 {
 		return usagef("--interval must be above 0")
 	}
-	view := &watchView{terminal: isTerminal(s.out) && !s.json, json: s.json, last: map[int64]string{}}
+	view := &watchView{width: s.screen.width, terminal: s.screen.terminal && !s.json, json: s.json, last: map[int64]string{}}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -45,20 +45,13 @@ func (s *session) watch() error {
 // interrupted says whether a signal has come, which is how most watches end.
 func (s *session) interrupted() bool { return errors.Is(s.c.Context.Err(), context.Canceled) }
 
-// isTerminal says whether what is written can be overwritten.
-func isTerminal(out any) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // watchView turns one look after another into what to print: lines that overwrite
 // those of the last look on a terminal, else lines for what has changed.
 type watchView struct {
 	terminal, json bool
+	// width is that of the terminal, 0 for the usual one: a line that wraps can't be
+	// overwritten.
+	width int
 	// shown are the jobs that were unfinished at a look, lines how many were printed
 	// last, and last what was printed of a job last.
 	shown []int64
@@ -117,17 +110,13 @@ func (v *watchView) line(j job) string {
 	}
 	line := progressLine(j)
 	if v.terminal {
-		return cut(line, maxLine)
+		return cut(line, cmp.Or(v.width, usualWidth)-1)
 	}
 	return line
 }
 
-// barWidth is in characters, and maxLine what fits on the narrowest terminals in
-// use: a line that wraps can't be overwritten.
-const (
-	barWidth = 20
-	maxLine  = 118
-)
+// barWidth is in characters.
+const barWidth = 20
 
 // progressLine is a job in one line.
 func progressLine(j job) string {

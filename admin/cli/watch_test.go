@@ -35,7 +35,7 @@ func TestWatchView(t *testing.T) {
 		want []string
 	}{
 		{"file", watchView{}, []string{run7a + run8, run7b, end("7") + run9, end("8") + end("9")}},
-		{"terminal", watchView{terminal: true}, []string{
+		{"terminal", watchView{terminal: true, width: 120}, []string{
 			clear + run7a + clear + run8 + rest,
 			"\x1b[2A" + clear + run7b + clear + run8 + rest,
 			"\x1b[2A" + clear + end("7") + clear + run8 + clear + run9 + rest,
