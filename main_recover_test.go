@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"codis/router/resp/resptest"
 )
 
 // TestRecoverCommand: two of three nodes are gone for good; the directory of the third
@@ -68,4 +71,45 @@ func TestRecoverCommand(t *testing.T) {
 	old.spec.Args = append(old.spec.Args, "--join", survivor.addr)
 	old.start(t)
 	waitServes(t, old)
+}
+
+// TestExportAndImport: the text of one cluster makes another one over the same
+// servers, with the keys that are there.
+func TestExportAndImport(t *testing.T) {
+	master := resptest.StartRedis(t)
+	replica := resptest.StartRedis(t)
+	old := newCluster(t, 1, []string{master.Addr, replica.Addr}, []string{resptest.StartRedis(t).Addr})
+	for i := range 100 {
+		do(t, old.addr(0), "SET", fmt.Sprintf("key:%d", i), fmt.Sprint(i))
+	}
+	do(t, old.addr(0), "CODIS.CONFIG", "SET", "timeout", "7m")
+	file := filepath.Join(t.TempDir(), "cluster.json")
+	code, text := runBinary(t, "export", "--addr", old.addr(0))
+	if code != 0 {
+		t.Fatal(text)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old.stop(0)
+
+	c := newCluster(t, 1)
+	if code, output := runBinary(t, "import", file, "--dry-run", "--addr", c.addr(0)); code != 0 || !strings.Contains(output, "would import 2 groups with 3 servers, 1024 slots, 1 settings") {
+		t.Fatalf("dry run: exit code %d, %s", code, output)
+	}
+	if code, output := runBinary(t, "import", file, "--addr", c.addr(0)); code != 0 {
+		t.Fatalf("exit code %d, %s", code, output)
+	}
+	c.waitReady(0)
+	for i := range 100 {
+		if got := do(t, c.addr(0), "GET", fmt.Sprintf("key:%d", i)).Text(); got != fmt.Sprint(i) {
+			t.Errorf("key:%d is %q", i, got)
+		}
+	}
+	if got := flat(do(t, c.addr(0), "CODIS.CONFIG", "GET", "timeout")); !strings.Contains(got, "7m") {
+		t.Errorf("timeout is %s", got)
+	}
+	if code, output := runBinary(t, "import", file, "--addr", c.addr(0)); code != 1 || !strings.Contains(output, "2 groups") {
+		t.Errorf("a second time: exit code %d, %s", code, output)
+	}
 }

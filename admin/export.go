@@ -31,8 +31,10 @@ type ExportGroup struct {
 	ID      int            `json:"id"`
 	Master  string         `json:"master"`
 	Servers []ExportServer `json:"servers"`
-	// User is the one that AUTH takes; the password is left out.
-	User string `json:"user,omitempty"`
+	// User is the one that AUTH takes; the password is left out. It may be put back for
+	// an import.
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
 }
 
 // ExportServer is one redis-server.
@@ -65,6 +67,9 @@ func (o *Ops) Export(ctx context.Context) (Exported, error) {
 	return append(text, '\n'), nil
 }
 
+// passwordOf names what is left out.
+func passwordOf(group int) string { return fmt.Sprintf("password of group %d", group) }
+
 // exportOf picks what is exported. It is pure.
 func exportOf(s *topology.State) Export {
 	e := Export{
@@ -80,7 +85,7 @@ func exportOf(s *topology.State) Export {
 		}
 		if g.Auth != nil {
 			row.User = g.Auth.User
-			e.SecretsLeftOut = append(e.SecretsLeftOut, fmt.Sprintf("password of group %d", id))
+			e.SecretsLeftOut = append(e.SecretsLeftOut, passwordOf(id))
 		}
 		e.Groups = append(e.Groups, row)
 	}

@@ -141,10 +141,19 @@ func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) erro
 		o.log.Warn("change refused", "command", words, "caller", string(c.caller), "error", err)
 		return err
 	}
-	if _, isPlan := done.(Plan); !isPlan {
+	if !isDry(done) {
 		o.log.Info("changed", "command", words, "caller", string(c.caller), "epoch", c.epoch)
 	}
 	return c.give(done)
+}
+
+// isDry says whether an answer only tells what would be done.
+func isDry(done answer) bool {
+	if imported, ok := done.(Imported); ok {
+		return imported.Dry
+	}
+	_, isPlan := done.(Plan)
+	return isPlan
 }
 
 // leaderLook bounds the question to the leader for what this node can answer too,

@@ -20,7 +20,7 @@ func Commands() []*ucli.Command {
 	commands := []*ucli.Command{
 		infoCommand(), slotsCommand(), slotCommand(), nodesCommand(), nodeCommand(),
 		groupsCommand(), groupCommand(), assignCommand(), migrateCommand(), rebalanceCommand(), jobsCommand(), jobCommand(), fsckCommand(),
-		configCommand(), historyCommand(), exportCommand(),
+		configCommand(), historyCommand(), exportCommand(), importCommand(),
 	}
 	for _, c := range commands {
 		c.Category = "operations"
