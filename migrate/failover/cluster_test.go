@@ -270,10 +270,14 @@ func (c *cluster) waitFollows(addr string) {
 	})
 }
 
-// caughtUp waits until all replicas have what the master has.
+// caughtUp waits until all replicas have what the master has. WAIT speaks for writes
+// of its own connection.
 func (c *cluster) caughtUp() {
 	c.tb.Helper()
-	if got := mustDo(c.tb, c.servers[c.group().Master], "WAIT", fmt.Sprint(len(c.others())), "10000"); got != fmt.Sprint(len(c.others())) {
-		c.tb.Fatalf("%s replicas have caught up", got)
+	at, want := c.servers[c.group().Master].Client(c.tb), fmt.Sprint(len(c.others()))
+	for _, args := range [][]string{{"SET", "caught-up", "x"}, {"DEL", "caught-up"}, {"WAIT", want, "10000"}} {
+		if got, err := at.Do(c.tb.Context(), args...); err != nil || args[0] == "WAIT" && got.Text() != want {
+			c.tb.Fatalf("%s: %s replicas have caught up, %v", args[0], got.Text(), err)
+		}
 	}
 }

@@ -25,6 +25,7 @@ func TestFailoverOfAKilledMaster(t *testing.T) {
 	// One replica hears nothing any more; the other one gets one more write.
 	behind, ahead := c.others()[0], c.others()[1]
 	behind.Pause(t)
+	mustDo(t, c.first, "CLIENT", "KILL", "TYPE", "replica") // what it was sent would wait for it
 	mustDo(t, c.first, "SET", "k", "w")
 	waitFor(t, "the write at one replica", func() bool { return mustDo(t, ahead, "GET", "k") == "w" })
 	waitHealth(t, c.prober, c.first.Addr, "the write", func(h Health) bool { return h.Offset > 0 })
