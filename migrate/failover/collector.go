@@ -27,6 +27,10 @@ var (
 	silentDesc       = describe("server_silent_seconds", "Time since the server last answered this node; none before the first answer.", ofServer)
 	probeDesc        = describe("server_probe_seconds", "How long the last answered probe took.", ofServer)
 	linkDesc         = describe("server_link_up", "1 when the replica is connected to its master and past its sync.", ofServer)
+	keysDesc         = describe("server_keys", "Keys of the server, in all databases; none while not known.", ofServer)
+	memoryDesc       = describe("server_memory_bytes", "What the server uses; none while not known.", ofServer)
+	maxMemoryDesc    = describe("server_memory_limit_bytes", "The server's maxmemory; 0 without a limit.", ofServer)
+	persistentDesc   = describe("server_persistent", "1 when the server writes a log or snapshots to its disk, 0 when it starts empty after a crash; none while not known.", ofServer)
 	lagDesc          = describe("server_lag_bytes", "How far the replica is behind its master, in bytes of the replication stream; none while that can't be told.", ofServer)
 )
 
@@ -34,6 +38,7 @@ var (
 var (
 	groupMasterDesc   = describe("group_master_up", "1 when the group's master answers this node.", ofGroup)
 	groupReplicasDesc = describe("group_replicas_in_sync", "Replicas that answer and are connected to the group's master.", ofGroup)
+	groupPossibleDesc = describe("group_failover_possible", "1 when a replica would be promoted if the group's master died now, as this node sees it.", ofGroup)
 	groupSlotsDesc    = describe("group_slots", "Slots that the group owns.", ofGroup)
 	groupTurnDesc     = describe("group_turn_seconds", "How long a change of the group's master has been under way; 0 when there is none.", ofGroup)
 	groupTurnedDesc   = describe("group_turned_epoch", "Epoch of the last change of the group's master; 0 for never.", ofGroup)
@@ -58,6 +63,7 @@ func (c collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	out, s, seen, now := metrics(ch), c.state(), c.prober.Snapshot(), time.Now()
+	prospects := Prospects(s, seen, now)
 	owned := map[int]int{}
 	for i := range s.Slots {
 		owned[s.Slots[i].Group]++
@@ -68,7 +74,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		for _, server := range g.Servers {
 			h, known := seen[server.Addr]
 			if !known {
-				h = Health{Addr: server.Addr, LagBytes: LagUnknown}
+				h = Health{Addr: server.Addr, LagBytes: LagUnknown, Load: Load{Keys: -1, Memory: -1}}
 			}
 			isMaster := server.Addr == g.Master
 			out.server(h, isMaster, now, server.Addr, label)
@@ -78,6 +84,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		out.gauge(groupMasterDesc, number(seen[g.Master].State == StateUp), label)
 		out.gauge(groupReplicasDesc, float64(inSync), label)
+		out.gauge(groupPossibleDesc, number(prospects[id].Possible), label)
 		out.gauge(groupSlotsDesc, float64(owned[id]), label)
 		out.turn(g, now, label)
 	}
@@ -98,6 +105,16 @@ func (out metrics) server(h Health, isMaster bool, now time.Time, labels ...stri
 	if !h.AliveAt.IsZero() {
 		out.gauge(silentDesc, max(0, now.Sub(h.AliveAt).Seconds()), labels...)
 		out.gauge(probeDesc, h.RTT.Seconds(), labels...)
+	}
+	if h.Keys >= 0 {
+		out.gauge(keysDesc, float64(h.Keys), labels...)
+	}
+	if h.Memory >= 0 {
+		out.gauge(memoryDesc, float64(h.Memory), labels...)
+		out.gauge(maxMemoryDesc, float64(h.MaxMemory), labels...)
+	}
+	if h.Durable != DurableUnknown {
+		out.gauge(persistentDesc, number(h.Durable == DurableYes), labels...)
 	}
 	if !isMaster {
 		out.gauge(linkDesc, number(h.LinkUp), labels...)

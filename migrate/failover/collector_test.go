@@ -43,9 +43,10 @@ func TestCollector(t *testing.T) {
 	r := startReplica(t, m)
 	rogue := startRedis(t)
 	p := newProber(t, quick(), target(m), target(r), target(rogue))
+	replid := waitState(t, p, m.Addr, StateUp).ReplID
 	s := topology.NewState()
 	s.Groups[7] = topology.Group{
-		ID: 7, Master: m.Addr, Servers: []topology.Server{{Addr: m.Addr}, {Addr: r.Addr}, {Addr: rogue.Addr}, {Addr: "127.0.0.1:1"}},
+		ID: 7, Master: m.Addr, Servers: []topology.Server{{Addr: m.Addr, ReplID: replid}, {Addr: r.Addr}, {Addr: rogue.Addr}, {Addr: "127.0.0.1:1"}},
 		Turned: 5, FailoverAt: 4000, Forks: make([]topology.Fork, 2),
 		Turn: &topology.Turn{At: time.Now().Add(-time.Minute).UnixMilli()},
 	}
@@ -73,6 +74,12 @@ func TestCollector(t *testing.T) {
 	}
 	if _, ok := got["codis_server_lag_bytes 7 "+r.Addr]; !ok {
 		t.Error("no lag of the replica")
+	}
+	for _, name := range []string{"codis_server_memory_bytes 7 " + m.Addr, "codis_server_keys 7 " + m.Addr, "codis_server_persistent 7 " + m.Addr,
+		"codis_server_memory_limit_bytes 7 " + m.Addr, "codis_group_failover_possible 7"} {
+		if _, ok := got[name]; !ok {
+			t.Errorf("there is no %s", name)
+		}
 	}
 	if _, ok := got["codis_server_silent_seconds 7 127.0.0.1:1"]; ok {
 		t.Error("a server that never answered has a time of its last answer")

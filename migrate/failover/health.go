@@ -101,6 +101,8 @@ type Load struct {
 	// Keys is the number of keys in all databases, Memory what the server uses, in
 	// bytes; -1 while not known.
 	Keys, Memory int64
+	// MaxMemory is the server's maxmemory, in bytes; 0 for none, and while not known.
+	MaxMemory int64
 }
 
 // Run is one process of a server, as it was last seen.
@@ -162,6 +164,8 @@ type observation struct {
 	replication *Replication
 	// keys and memory are nil unless this probe asked for them.
 	keys, memory *int64
+	// maxMemory comes with memory.
+	maxMemory int64
 	// runID and version are empty unless this probe asked for them, and durable is
 	// DurableUnknown.
 	runID, version string
@@ -207,7 +211,7 @@ func (h Health) after(o observation, downFailures int) Health {
 		next.Keys = *o.keys
 	}
 	if o.memory != nil {
-		next.Memory = *o.memory
+		next.Memory, next.MaxMemory = *o.memory, o.maxMemory
 	}
 	if next.State != h.State {
 		next.Since = o.at

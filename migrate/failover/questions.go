@@ -67,8 +67,9 @@ func (o *observation) readKeys(_ string, r resp.Reply) {
 
 func (o *observation) readMemory(_ string, r resp.Reply) {
 	if r.Err() == nil {
-		n := infoInt(resp.ParseInfo(r.Text()), "used_memory")
-		o.memory = &n
+		info := resp.ParseInfo(r.Text())
+		n := infoInt(info, "used_memory")
+		o.memory, o.maxMemory = &n, infoInt(info, "maxmemory")
 	}
 }
 
