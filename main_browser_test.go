@@ -262,7 +262,7 @@ type look struct {
 
 func (l look) String() string { return fmt.Sprintf("%d-%s", l.width, l.scheme) }
 
-var looks = []look{{360, "light"}, {360, "dark"}, {1600, "light"}, {1600, "dark"}}
+var looks = []look{{360, "light"}, {360, "dark"}, {1024, "light"}, {1600, "light"}, {1600, "dark"}}
 
 // dress gives the page a size and a scheme.
 func (p *page) dress(l look) {

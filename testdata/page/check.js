@@ -59,6 +59,10 @@
     if (box.right > root.clientWidth + 1 && box.width > 1 && !el.closest("svg, .visually-hidden, thead")) say(el, `${Math.round(box.right - root.clientWidth)} px beyond the page`);
   }
 
+  for (const el of all("main :is(dd, dt, td, th, p, button, a, h1, h2, h3), dialog :is(p, dd, button, h2, h3)").filter(seen)) {
+    if (el.clientWidth > 0 && el.scrollWidth > el.clientWidth + 1) say(el, `its text is ${el.scrollWidth - el.clientWidth} px too wide for it`);
+  }
+
   // Contrast of text, WCAG AA. Colours are painted to be read: the browser knows all notations.
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const known = new Map();

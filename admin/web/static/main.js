@@ -2,7 +2,7 @@
 
 import { get, remove, setToken, whenLoggedOut } from "./api.js";
 import { follow } from "./charts.js";
-import { redrawDialog } from "./dialog.js";
+import { closeDialog, redrawDialog } from "./dialog.js";
 import { patch } from "./dom.js";
 import { load, start, stop, whenSession } from "./live.js";
 import { drawShell } from "./shell.js";
@@ -63,6 +63,7 @@ async function logOut() {
 }
 
 function leave() {
+  closeDialog();
   enter({ ...store.session, login_required: true, logged_in: false, csrf: null });
 }
 

@@ -75,8 +75,8 @@ export function empty({ name, title, text }, ...actions) {
 }
 
 // tile is one figure.
-export function tile(label, value, note) {
-  return h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, value, note && h("span", { class: "note" }, note)));
+export function tile(label, value) {
+  return h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, value));
 }
 
 // table describes rows; a column has label, cell(row), and numeric or wide. On

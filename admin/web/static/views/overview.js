@@ -45,10 +45,10 @@ function figures(o) {
   // Without a leader nobody knows the sums.
   const t = o.totals ?? {};
   return h("dl", { class: "tiles", key: "tiles" },
-    tile("Operations", brief(t.ops_per_second), "a second"),
+    tile("Ops a second", brief(t.ops_per_second)),
     tile("Latency p50", micros(t.p50_us)),
     tile("Latency p99", micros(t.p99_us)),
-    tile("Errors", brief(t.errors_per_second), "a second"),
+    tile("Errors a second", brief(t.errors_per_second)),
     tile("Clients", count(t.clients)),
     tile("Memory", bytes(t.memory_bytes)),
     t.keys !== undefined && t.keys !== null && tile("Keys", brief(t.keys)));
