@@ -40,6 +40,7 @@ func (p *page) startJob(slots string) (id string) {
 	p.click("Show the plan")
 	p.see("The plan: " + slots)
 	p.check("plan")
+	p.shoot(artefacts(p.tb), "plan", false)
 	p.click("Move " + slots)
 	p.see("has begun")
 	p.click("Watch the job")

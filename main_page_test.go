@@ -30,7 +30,9 @@ func TestPageLogin(t *testing.T) {
 	c.start(0)
 	p := openPage(t, startBrowser(t), c.http(0))
 	p.see("This cluster asks for its admin password.")
+	dir := artefacts(t)
 	p.check("login")
+	p.shoot(dir, "login-1600-light", false)
 	if text := p.text(); strings.Contains(text, "Overview") {
 		t.Errorf("shown before the login: %s", text)
 	}
@@ -48,6 +50,7 @@ func TestPageLogin(t *testing.T) {
 		p.visit(empty.view)
 		p.see(empty.text)
 		p.check("empty " + empty.view)
+		p.shoot(dir, "empty-"+empty.view, false)
 	}
 	p.run("reload", chromedp.Reload())
 	p.see("Nothing is on the move") // the session is still there
@@ -172,13 +175,18 @@ func TestPageLosesItsNode(t *testing.T) {
 	p.see("This node does not answer.")
 	p.wait("links to the other nodes", fmt.Sprintf(`[...document.querySelectorAll(".banner a")].some((a) => a.host === %q)`, c.http(0)))
 	p.see("What you see is")
-	p.check("lost")
+	for _, l := range looks {
+		p.dress(l)
+		p.check("lost " + l.String())
+		p.shoot(artefacts(t), "lost-"+l.String(), false)
+	}
 	c.start(1)
 	p.wait("the page to come back", `!document.querySelector(".banner") && !document.body.classList.contains("stale")`)
 	p.expectAway(false)
 }
 
-// TestPageServers: a master that dies turns red, and turns back.
+// TestPageServers: a master that dies turns red, and turns back; one with a replica
+// is replaced by it, and is its replica when it is back.
 func TestPageServers(t *testing.T) {
 	t.Parallel()
 	master, replica, other := resptest.StartRedis(t), resptest.StartRedis(t), resptest.StartRedis(t)
@@ -199,6 +207,24 @@ func TestPageServers(t *testing.T) {
 	p.see("All slots are served")
 	p.visit("groups")
 	state(other.Addr, "ok")
+	p.see("Would fail over")
+	master.Kill()
+	state(master.Addr, "alarm")
+	role := func(addr, want string) {
+		t.Helper()
+		p.wait(addr+" to be a "+want, fmt.Sprintf(`[...document.querySelectorAll("tr")].some((row) => row.cells[0].textContent.includes(%q) && row.cells[1].textContent.includes(%q))`, addr, want))
+	}
+	role(replica.Addr, "master")
+	master.Restart(t)
+	state(master.Addr, "ok")
+	role(master.Addr, "replica")
+	p.wait("a replica that follows", `[...document.querySelectorAll("tr")].some((row) => row.cells[1].textContent.includes("replica") && row.querySelectorAll(".lamp.ok").length === 2)`)
+	p.click("Promote… " + master.Addr)
+	p.click("Promote")
+	p.see(master.Addr + " is the master of group 1. Requests waited")
+	p.press(kb.Escape)
+	role(master.Addr, "master")
+	role(replica.Addr, "replica")
 }
 
 // TestPageLooks takes pictures of every view in all sizes and colours, and checks
@@ -232,6 +258,7 @@ func TestPageLooks(t *testing.T) {
 		p.click(names[at])
 		p.wait("the dialog", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
 		p.check(names[at] + " " + l.String())
+		p.shoot(dir, fmt.Sprintf("dialog-%d-%s", at, l), false)
 		p.press(kb.Escape)
 		p.wait("the dialog to close", `!document.querySelector("dialog[open]")`)
 	}

@@ -93,7 +93,10 @@
     const size = parseFloat(style.fontSize);
     const need = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
     const behind = ground(el);
-    const got = ratio(over(rgba(style.color), behind), behind);
+    const [r, g, b, a] = rgba(style.color);
+    let opacity = a;
+    for (let at = el; at; at = at.parentElement) opacity *= Number(getComputedStyle(at).opacity);
+    const got = ratio(over([r, g, b, opacity], behind), behind);
     if (got < need) say(el, `contrast ${got.toFixed(2)}, want ${need}`);
   }
   return wrong;

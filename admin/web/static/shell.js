@@ -32,7 +32,7 @@ function bar(guest, logOut) {
     h("a", { class: "brand", href: "#/overview", "aria-label": "Codis, overview" }, brand(), h("span", {}, "Codis")),
     !guest && clusters(),
     h("div", { class: "bar-end" },
-      !guest && o && lamp(...(pills[o.health] ?? ["idle", o.health])),
+      !guest && o && lamp(...(store.link.state === "lost" ? ["alarm", "No answer"] : pills[o.health] ?? ["idle", o.health])),
       h("button", { type: "button", class: "button quiet square", "aria-label": `Colours: ${theme()}. Change`, title: `Colours: ${theme()}`, on: { click: nextTheme } },
         icon(theme() === "dark" ? "moon" : "sun")),
       store.session?.login_required && !guest && button("Log out", { click: logOut, kind: "quiet", name: "out" })),

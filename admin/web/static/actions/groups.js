@@ -127,11 +127,29 @@ export function promoteServer(g, s) {
       h("details", { class: "more", prop: { open: dead } }, h("summary", {}, "Force"),
         checkbox(form, "force", "Promote it although a check says no", "What the master has and this replica has not is lost for good.")),
     ],
-    async run({ values }) {
-      const answer = await post(`/groups/${g.id}/promote`, { addr: s.addr, ...(values.force ? { force: true } : {}) });
-      const pause = answer?.pause_ms === undefined || answer.pause_ms === null ? "" : ` Requests waited ${millis(answer.pause_ms)}.`;
-      const lost = answer?.lost_bytes ? ` ${bytes(answer.lost_bytes)} of writes are lost.` : "";
-      return finished(`${s.addr} is the master of group ${g.id}.${pause}${lost}`, answer);
-    },
+    run: async ({ values }) => turned(g, s.addr, await post(`/groups/${g.id}/promote`, { addr: s.addr, ...(values.force ? { force: true } : {}) })),
+  });
+}
+
+// turned draws the end of a change of the master.
+function turned(g, addr, { pause_ms: pause, lost_bytes: lost, notes }) {
+  const parts = [`${addr} is the master of group ${g.id}. Requests waited ${millis(pause)}.`, lost > 0 && `At least ${bytes(lost)} of writes are lost.`];
+  // The first note is the pause once more.
+  return finished(parts.filter(Boolean).join(" "), { notes: notes.slice(1) });
+}
+
+export function replaceMaster(g) {
+  openDialog({
+    title: `Replace the master of group ${g.id}`, submit: "Replace", danger: true,
+    values: { addr: "" },
+    ready: ({ values }) => values.addr.trim() !== "" && values.sure,
+    body: (form) => [
+      happens([`The server takes the place of ${g.master}, with the keys that it has: none, or those of a backup.`,
+        "Promote a replica instead if there is one that still has the data."],
+      `Every key of the group's ${plural(g.slots, "slot")} that the new server has not is lost.`),
+      field({ label: "Server", id: "f-addr", help: "host:port" }, input(form, "addr", { help: true, autofocus: true, placeholder: "10.0.0.3:6379", spellcheck: "false" })),
+      checkbox(form, "sure", "The old master is gone for good, or I do without what it has"),
+    ],
+    run: async ({ values }) => turned(g, values.addr.trim(), await post(`/groups/${g.id}/replace`, { addr: values.addr.trim(), force: true })),
   });
 }

@@ -1,6 +1,6 @@
 // Groups: the redis-servers, how they are, and what can be done with them.
 
-import { addGroup, attachServer, deleteGroup, detachServer, promoteServer, setAuth, setZone } from "../actions/groups.js";
+import { addGroup, attachServer, deleteGroup, detachServer, promoteServer, replaceMaster, setAuth, setZone } from "../actions/groups.js";
 import { setReads } from "../actions/settings.js";
 import { h } from "../dom.js";
 import { brief, bytes, count, dash, plural, span } from "../format.js";
@@ -41,7 +41,7 @@ function group(g, all) {
   return card({
     title: `Group ${g.id}`, id: `group-${g.id}`, kind: "group",
     note: h("span", { class: "summary" }, h("span", { class: `swatch ${groupClass(g.id)}`, "aria-hidden": "true" }),
-      [plural(g.slots, "slot"), known(g.keys) && `${brief(g.keys)} keys`, known(g.memory_bytes) && bytes(g.memory_bytes)].filter(Boolean).join(", ")),
+      [plural(g.slots, "slot"), known(g.keys) && `${brief(g.keys)} ${g.keys === 1 ? "key" : "keys"}`, known(g.memory_bytes) && bytes(g.memory_bytes)].filter(Boolean).join(", ")),
     actions: [
       button("Attach server…", { click: () => attachServer(g), of: `to group ${g.id}` }),
       g.slots > 0 && button("Move slots…", { click: () => moveCount({ from: g.id }), disabled: !spare, of: `from group ${g.id}` }),
@@ -98,7 +98,7 @@ function state(s) {
 }
 
 function serverActions(g, s) {
-  if (s.role === "master") return null;
+  if (s.role === "master") return s.state === "up" ? null : button("Replace…", { click: () => replaceMaster(g), kind: "quiet", of: s.addr });
   return [
     button("Promote…", { click: () => promoteServer(g, s), of: s.addr }),
     button("Detach…", { click: () => detachServer(g, s), kind: "quiet", of: s.addr }),

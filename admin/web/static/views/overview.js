@@ -26,9 +26,10 @@ export const overview = {
 
 function warnings(o) {
   const [level, words] = healths[o.health] ?? ["idle", o.health];
-  const urgent = o.warnings.filter((w) => w.level !== "notice");
-  const notices = o.warnings.filter((w) => w.level === "notice");
   const fresh = store.data.groups?.length === 0;
+  // A cluster without groups is told what to do next instead of what it lacks.
+  const urgent = o.warnings.filter((w) => w.level !== "notice" && !(fresh && w.code === "slots-unassigned"));
+  const notices = o.warnings.filter((w) => w.level === "notice");
   return h("section", { class: "health", "aria-label": "Health", key: "health" },
     h("p", { class: `headline ${level}` }, lamp(level, words)),
     fresh && callout("notice",
