@@ -219,12 +219,6 @@ func TestPageServers(t *testing.T) {
 	state(master.Addr, "ok")
 	role(master.Addr, "replica")
 	p.wait("a replica that follows", `[...document.querySelectorAll("tr")].some((row) => row.cells[1].textContent.includes("replica") && row.querySelectorAll(".lamp.ok").length === 2)`)
-	p.click("Promote… " + master.Addr)
-	p.click("Promote")
-	p.see(master.Addr + " is the master of group 1. Requests waited")
-	p.press(kb.Escape)
-	role(master.Addr, "master")
-	role(replica.Addr, "replica")
 }
 
 // TestPageLooks takes pictures of every view in all sizes and colours, and checks
