@@ -40,9 +40,11 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) {
 	}
 }
 
-// admit gives a client to a loop, or turns it away.
+// admit gives a client to a loop, or turns it away. Over maxclients there is a small
+// reserve for operators; what its clients may do is told by the first command.
 func (r *Router) admit(conn net.Conn) {
-	if int(r.clients.Add(1)) > r.table.Load().limits.maxClients {
+	ok, reserved := r.hasPlace(int(r.clients.Add(1)), conn)
+	if !ok {
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = conn.Write([]byte(maxClientsText))
 		r.turnAway(conn)
@@ -51,9 +53,10 @@ func (r *Router) admit(conn net.Conn) {
 	id := r.nextID.Add(1)
 	l := r.loops[int(id)%len(r.loops)]
 	s := &session{
-		l: l, id: id, authed: r.cfg.Password == "",
+		l: l, id: id, reserved: reserved,
 		addr: clientAddr(conn), localAddr: conn.LocalAddr().String(),
 	}
+	s.setAuthed(r.cfg.Password == "")
 	err := l.poll.Take(conn, func(c *poll.Conn) poll.Handler {
 		s.opened(c)
 		return s

@@ -44,7 +44,7 @@ func (s *session) checkPassword(user string, given []byte) (refusal []byte) {
 	if user != "default" || want != "" && !same {
 		return []byte(wrongPassText)
 	}
-	s.authed = true
+	s.setAuthed(true)
 	return nil
 }
 

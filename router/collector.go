@@ -201,7 +201,7 @@ func (out metrics) clients(v *view, r *Router) {
 	for state, n := range v.clients {
 		out.gauge(clientsDesc, float64(n), clientState(state).String())
 	}
-	out.gauge(maxClientsDesc, float64(r.table.Load().limits.maxClients))
+	out.gauge(maxClientsDesc, float64(r.maxClients()))
 	out.counter(acceptedDesc, v.total.accepted)
 	out.counter(rejectedDesc, uint64(r.rejected.Load()))
 	out.counter(bytesDesc, v.total.bytesIn, "in")

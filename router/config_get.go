@@ -20,7 +20,7 @@ func (r *Router) configGet(patterns [][]byte) []byte {
 		{"client-query-buffer-limit", strconv.FormatInt(limits.queryBuffer, 10)},
 		{"cluster-enabled", "no"},
 		{"databases", strconv.Itoa(maxDatabases)},
-		{"maxclients", strconv.Itoa(limits.maxClients)},
+		{"maxclients", strconv.Itoa(r.maxClients())},
 		{"maxmemory", strconv.FormatInt(limits.nodeMemory, 10)},
 		{"maxmemory-policy", "noeviction"},
 		{"notify-keyspace-events", ""},

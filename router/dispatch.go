@@ -52,7 +52,7 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	}
 	s.lastCommand = cmd
 	switch {
-	case !s.authed && !s.allowed(cmd):
+	case s.limited && !s.allowed(cmd):
 	case !cmd.CheckArity(len(args)):
 		s.answer(cmd, cmd.AppendArityError(nil))
 	case cmd.Policy == command.PolicyLocal:
@@ -77,10 +77,16 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 
 // allowed says whether the session may run the command, and answers if not.
 func (s *session) allowed(cmd *command.Command) bool {
-	if s.authed || cmd != nil && cmd.Flags.Has(command.FlagNoAuth) {
+	switch {
+	case !s.authed && (cmd == nil || !cmd.Flags.Has(command.FlagNoAuth)):
+		s.answer(cmd, []byte(noAuthText))
+	case s.reserved && (cmd == nil || !forOperators(cmd)) && !s.leaveReserve():
+		s.l.r.rejected.Add(1)
+		s.answer(cmd, []byte(maxClientsText))
+		s.close()
+	default:
 		return true
 	}
-	s.answer(cmd, []byte(noAuthText))
 	return false
 }
 
@@ -93,9 +99,9 @@ func (s *session) dispatchOther(args [][]byte) {
 		s.abort()
 	case string(name) == peerQuestion: // a node that joins has no password, only the secret
 		s.admin(args)
-	case !s.allowed(nil):
-	case bytes.HasPrefix(name, []byte(adminPrefix)):
+	case s.authed && bytes.HasPrefix(name, []byte(adminPrefix)):
 		s.admin(args)
+	case !s.allowed(nil):
 	default:
 		s.answer(nil, command.AppendUnknown(nil, args))
 	}

@@ -98,7 +98,7 @@ func (r *Router) port() string {
 func (r *Router) infoClients(_ context.Context, b *strings.Builder) {
 	b.WriteString("# Clients\r\n")
 	put(b, "connected_clients", r.clients.Load())
-	put(b, "maxclients", r.table.Load().limits.maxClients)
+	put(b, "maxclients", r.maxClients())
 	put(b, "blocked_clients", 0)
 }
 

@@ -340,7 +340,9 @@ func TestMaxClients(t *testing.T) {
 	}
 	refused := func() {
 		t.Helper()
-		got, err := io.ReadAll(dialWire(t, v.r).r)
+		w := dialWire(t, v.r)
+		w.send("PING\r\n")
+		got, err := io.ReadAll(w.r)
 		if string(got) != maxClientsText || err != nil {
 			t.Fatalf("got %q, %v", got, err)
 		}
@@ -360,6 +362,55 @@ func TestMaxClients(t *testing.T) {
 	w.wantReply("+PONG\r\n", "PING")
 	if n := v.r.rejected.Load(); n != 4 {
 		t.Errorf("%d rejected, want 4", n)
+	}
+}
+
+// TestOperatorsReserve: when maxclients is full, those who look after the node still
+// get in, with the password; nobody else stays. The reserve has an end too.
+func TestOperatorsReserve(t *testing.T) {
+	t.Parallel()
+	v := newLive(t, 1, Config{Password: "secret"}, "maxclients", "2")
+	var full []*wire
+	for range 2 {
+		w := dialWire(t, v.r)
+		w.wantReply("+OK\r\n", "AUTH", "secret")
+		full = append(full, w)
+	}
+	operator := dialWire(t, v.r)
+	operator.wantReply("-NOAUTH Authentication required.\r\n", "CODIS.SLOTS")
+	operator.wantReply("+OK\r\n", "AUTH", "secret")
+	operator.wantReply("*1\r\n$11\r\nCODIS.SLOTS\r\n", "CODIS.SLOTS")
+	operator.wantReply("+OK\r\n", "CLIENT", "SETNAME", "me")
+	for _, words := range [][]string{{"GET", "a"}, {"PING"}, {"NOSUCH"}, {"DBSIZE"}} {
+		w := dialWire(t, v.r)
+		w.wantReply("+OK\r\n", "AUTH", "secret")
+		w.wantReply(maxClientsText, words...)
+		w.wantClosed()
+	}
+	for v.r.clients.Load() < 2+adminReserve+localReserve {
+		dialWire(t, v.r).wantReply("+OK\r\n", "AUTH", "secret")
+	}
+	if got, err := io.ReadAll(dialWire(t, v.r).r); string(got) != maxClientsText || err != nil {
+		t.Errorf("beyond the reserve: got %q, %v", got, err)
+	}
+	v.set("maxclients", "100") // there is room: nobody is special any more
+	operator.wantReply("+OK\r\n", "SET", "a", "1")
+	full[0].wantReply("$1\r\n1\r\n", "GET", "a")
+}
+
+// TestDescriptors: with fewer descriptors than maxclients the node lets in as many as
+// it has, and says so once.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	log := new(logRecorder)
+	v := newLive(t, 1, Config{Logger: slog.New(log)}, "maxclients", "16000000")
+	v.set("hold-deadline", "3s")
+	if n := log.count("ulimit -n"); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+	want := fmt.Sprint(clientFiles())
+	if got := dialWire(t, v.r).do("CONFIG", "GET", "maxclients"); got != "*2\r\n"+bulk("maxclients")+bulk(want) {
+		t.Errorf("got %q, want %s", got, want)
 	}
 }
 

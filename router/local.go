@@ -124,7 +124,7 @@ func (s *session) reset() {
 	s.readFrom = readDefault
 	s.reply = replyOn
 	s.noEvict = false
-	s.authed = s.l.r.cfg.Password == ""
+	s.setAuthed(s.l.r.cfg.Password == "")
 }
 
 // hello answers HELLO [2 [AUTH user password] [SETNAME name]].

@@ -279,11 +279,11 @@ func (s *server) open() bool { return len(s.allConns()) > 0 }
 
 func (l *loop) closeIdleClients() {
 	limit := int64(l.table.limits.idleTimeout)
-	if limit <= 0 {
-		return
-	}
 	for _, s := range l.sessions {
-		if s.head == nil && l.now-s.active > limit {
+		idle := l.now - s.active
+		switch {
+		case s.head != nil:
+		case limit > 0 && idle > limit, s.reserved && idle > int64(reservedIdle) && !s.leaveReserve():
 			s.close()
 		}
 	}

@@ -103,6 +103,9 @@ type Router struct {
 	// clients counts connections, nextID numbers them.
 	clients atomic.Int64
 	nextID  atomic.Int64
+	// files is how many clients there are descriptors for, warnedOf the maxclients
+	// that was too many.
+	files, warnedOf int
 	// rejected counts those that were turned away.
 	rejected atomic.Int64
 	// buffered[i] is how many bytes loop i holds in buffers, as of its last tick.
@@ -158,7 +161,7 @@ func New(cfg Config, admin Admin) (*Router, error) {
 	r := &Router{
 		cfg: cfg, faults: cfg.faults, admin: admin, log: cfg.Logger.With("component", "router"),
 		started: time.Now(), state: new(topology.State),
-		buffered: make([]atomic.Int64, cfg.Loops), served: make([]atomic.Pointer[served], cfg.Loops),
+		buffered: make([]atomic.Int64, cfg.Loops), files: clientFiles(), served: make([]atomic.Pointer[served], cfg.Loops),
 	}
 	if r.cfg.Clock == nil {
 		r.cfg.Clock = func() int64 { return int64(time.Since(r.started)) }
@@ -276,6 +279,7 @@ func (r *Router) SetState(s *topology.State) {
 		return
 	}
 	r.state = s
+	r.checkFiles(s)
 	r.holds.see(time.Now(), s)
 	r.publishLocked()
 }

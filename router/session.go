@@ -114,10 +114,13 @@ type session struct {
 	// hasReached says that the keys of the next request have been reached.
 	hasReached bool
 
-	authed   bool
-	db       int
-	readFrom readFrom
-	reply    replyMode
+	authed bool
+	// reserved sessions are beyond maxclients: they are for operators. limited is
+	// whether allowed has to be asked: it is not authed, or reserved.
+	reserved, limited bool
+	db                int
+	readFrom          readFrom
+	reply             replyMode
 
 	name, libName, libVersion string
 	noEvict                   bool
