@@ -60,8 +60,10 @@ type server struct {
 	// this server is valid when stamp is that of the loop.
 	stamp uint64
 	part  int
-	// role is what the table says of it.
-	role role
+	// role is what the table says of it, recordedID the run ID that it has of it;
+	// refused is the run ID of a process that the table did not get to know in time.
+	role                role
+	recordedID, refused string
 	// hauntings are connections that were given up with requests under way; reaper is
 	// the goroutine that makes sure of them, nil when there is none.
 	hauntings []haunting
@@ -70,13 +72,19 @@ type server struct {
 	retired bool
 }
 
-// backendState is the life of a shared connection: opening -> ready -> closed.
+// backendState is the life of a shared connection:
+//
+//	opening ─► ready ─► closed
+//	      └─► unrecorded ─► ready or closed
 type backendState uint8
 
 const (
 	// backendOpening: dialed on a goroutine; requests queue meanwhile.
 	backendOpening backendState = iota
-	// backendReady: registered with the loop.
+	// backendUnrecorded: connected to a process that the table does not know as the
+	// master yet; requests queue.
+	backendUnrecorded
+	// backendReady: registered with the loop, and used.
 	backendReady
 	// backendClosed: broken or retired; the server makes another when needed.
 	backendClosed
@@ -86,6 +94,8 @@ func (s backendState) String() string {
 	switch s {
 	case backendOpening:
 		return "opening"
+	case backendUnrecorded:
+		return "unrecorded"
 	case backendReady:
 		return "ready"
 	case backendClosed:
@@ -109,9 +119,11 @@ type backend struct {
 	// had seen the server change it when the connection was asked for.
 	runID string
 	life  int
-	// lapses is that of the loop when the connection was asked for.
-	lapses uint64
-	fifo   fifo
+	// lapses is that of the loop when the connection was asked for, opening when it
+	// was connected to a process that the table does not know.
+	lapses  uint64
+	opening int64
+	fifo    fifo
 	// out holds requests until the end of the round; in a reply that is not whole.
 	out, in []byte
 	scan    resp.ReplyScanner
@@ -199,8 +211,7 @@ func (b *backend) opened(c *poll.Conn) {
 		c.Close()
 		return
 	}
-	b.conn, b.state = c, backendReady
-	b.progress = b.l.now
+	b.conn = c
 	if s := b.srv; s.runID != b.runID {
 		if s.runID != "" {
 			s.life++
@@ -208,6 +219,16 @@ func (b *backend) opened(c *poll.Conn) {
 		}
 		s.runID = b.runID
 	}
+	if !b.recorded() {
+		b.awaitRecord()
+		return
+	}
+	b.begin()
+}
+
+// begin sends what has queued, if it may still be sent.
+func (b *backend) begin() {
+	b.state, b.progress = backendReady, b.l.now
 	if b.lapsed() && b.carriesBound() && !b.l.r.faults.trustOpened {
 		// A node that was silent has had its connections killed at the servers; what
 		// queued for this one, before or while it was silent, must not follow them
@@ -291,9 +312,8 @@ func (b *backend) Ended() { b.giveUp(errBackendClosed) }
 
 // giveUp answers all that waits with an error and closes the connection.
 func (b *backend) giveUp(err error) {
-	opened := b.state == backendReady
 	b.drop(err)
-	if opened {
+	if b.conn != nil { // else it is still being dialed, see opened
 		b.conn.Close()
 	}
 }
@@ -321,7 +341,7 @@ func (b *backend) Readable(data []byte) {
 	}
 	used := 0
 	for used < len(data) {
-		if b.fifo.len() == 0 {
+		if b.fifo.len() == 0 || b.state != backendReady {
 			b.giveUp(errBackendGarbage)
 			return
 		}
@@ -437,6 +457,9 @@ func (s *server) appendError(dst []byte, err error) []byte {
 // check is called at every tick: a connection that owes replies and moves no
 // byte for timeout is given up.
 func (b *backend) check(timeout time.Duration) {
+	if b.state == backendUnrecorded && b.l.now-b.opening >= int64(b.l.table.limits.holdDeadline) {
+		b.refuse()
+	}
 	if b.state != backendReady || b.fifo.len() == 0 {
 		return
 	}

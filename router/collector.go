@@ -117,7 +117,7 @@ func (v *view) take(l *loop) {
 func (v *serverView) connections(s *server) {
 	v.hauntings += len(s.hauntings)
 	for _, b := range s.allConns() {
-		if b.state == backendOpening {
+		if b.state != backendReady {
 			v.opening++
 		} else {
 			v.ready++

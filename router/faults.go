@@ -12,6 +12,8 @@ type faults struct {
 	uncounted func(l *loop, slot int) int32
 	// trustOpened uses connections that were opened before the lease lapsed (L4).
 	trustOpened bool
+	// trustRestarted uses a master that is another process than the table says (F4).
+	trustRestarted bool
 	// keepMoved keeps what is known to have moved when a server is another one (M5).
 	keepMoved bool
 	// resolve is which server is asked instead of the table's (F3).

@@ -216,6 +216,7 @@ func (l *loop) adopt(t *table) {
 	l.adoptMoves(t, old)
 	l.adoptTurns(t)
 	l.adoptRoles(t)
+	l.adoptRecords(t)
 	for _, gone := range known {
 		gone.retired = true
 		gone.turnOver()

@@ -24,6 +24,7 @@ func TestMutants(t *testing.T) {
 		"L3 the drain ignores requests that timed out": {faults{drainForgets: true}, storyOfATimeout},
 		"L3 the hold is counted after the route":       {faults{uncounted: unsentIn}, storyOfAnOpening},
 		"L4 a connection older than its lease is used": {faults{trustOpened: true}, storyOfAnOldConnection},
+		"F4 a master that has restarted is trusted":    {faults{trustRestarted: true}, storyOfARestart},
 		"M5 what has moved is known beyond a failover": {faults{keepMoved: true}, storyOfAMove},
 		"F3 the old master is used after its turn":     {faults{resolve: func(at target) target { return at }}, storyOfATurn},
 	} {
@@ -172,6 +173,23 @@ func storyOfATurn(t *testing.T, f faults) (wrong string) {
 	w.do("SET", key, "new")
 	if got := n.ask(n.replica, "GET", key); got != "new" {
 		return fmt.Sprintf("the new master has %q", got)
+	}
+	return ""
+}
+
+func storyOfARestart(t *testing.T, f faults) (wrong string) {
+	v, server := newRecorded(t, Config{faults: f}, "hold-deadline", "50ms")
+	w := dialWire(t, v.r)
+	w.wantReply("+OK\r\n", "SET", "k", "1")
+	server.Kill()
+	server.Restart(t)
+	var got string
+	waitUntil(t, "an answer of either kind", patience, func() bool {
+		got = w.do("GET", "k")
+		return got[0] == '$' || strings.Contains(got, errBackendUnrecorded.Error())
+	})
+	if got[0] == '$' {
+		return fmt.Sprintf("a master that has restarted was asked before it was recorded: %q", got)
 	}
 	return ""
 }

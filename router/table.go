@@ -60,6 +60,7 @@ type table struct {
 	// targets are all servers, roles what each of them is.
 	targets []target
 	roles   []role
+	runIDs  []string // as the table knows them, may be empty
 	// masters are the masters of all groups, owners of those that own slots.
 	masters, owners []int
 	readFrom        readFrom
@@ -200,6 +201,7 @@ func (t *table) addGroup(g topology.Group, auth topology.Credentials, health map
 		index := len(t.targets)
 		t.targets = append(t.targets, target{group: g.ID, addr: server.Addr, user: auth.User, password: auth.Password})
 		t.roles = append(t.roles, roleOf(g, server.Addr))
+		t.runIDs = append(t.runIDs, server.RunID)
 		seen := health[server.Addr]
 		if server.Addr == g.Master {
 			r.master = index
