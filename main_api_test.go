@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -174,7 +175,7 @@ func TestAPI(t *testing.T) {
 	a := newAPIClient(t, c.nodes[1])
 	apiReads(a)
 	apiMoves(a)
-	apiGroups(a, three.Addr, replica.Addr)
+	apiGroups(a, three, replica)
 	apiSettings(a)
 	apiRefusals(a)
 	apiNodes(a, c)
@@ -255,12 +256,48 @@ func apiMoves(a *apiClient) {
 	a.ask(200, "POST /fsck/repair", `{"orphans":true}`)
 }
 
-func apiGroups(a *apiClient, master, replica string) {
+// waitReplica waits until a group has a replica with its master's history: that has
+// another name from its first replica on, and after each promotion.
+func (c *apiClient) waitReplica(group int) {
+	c.tb.Helper()
+	waitFor(c.tb, "a replica that can be promoted", func() error {
+		for _, g := range mustRead[[]struct {
+			ID       int `json:"id"`
+			Failover *struct {
+				Possible bool   `json:"possible"`
+				Why      string `json:"why"`
+			} `json:"failover"`
+		}](c, "GET /groups") {
+			if g.ID != group || g.Failover == nil {
+				continue
+			}
+			if !g.Failover.Possible {
+				return errors.New(g.Failover.Why)
+			}
+			return nil
+		}
+		return errors.New("nobody knows")
+	})
+}
+
+func apiGroups(a *apiClient, first, second *resptest.Server) {
 	a.tb.Helper()
+	master, replica := first.Addr, second.Addr
 	a.ask(201, "POST /groups", fmt.Sprintf(`{"servers":[%q]}`, master))
 	a.ask(200, "POST /groups/3/servers", fmt.Sprintf(`{"addr":%q}`, replica))
 	a.ask(200, "PUT /groups/3/servers/"+replica+"/zone", `{"zone":"z1"}`)
 	a.ask(200, "PUT /groups/3/auth", `{"password":""}`)
+	a.waitReplica(3)
+	var turned struct {
+		PauseMS   *int64 `json:"pause_ms"`
+		LostBytes *int64 `json:"lost_bytes"`
+	}
+	if err := json.Unmarshal(a.ask(200, "POST /groups/3/promote", fmt.Sprintf(`{"addr":%q}`, replica)), &turned); err != nil || turned.PauseMS == nil {
+		a.tb.Errorf("promoted: %+v, %v", turned, err)
+	}
+	a.waitReplica(3)
+	a.ask(200, "POST /groups/3/promote", fmt.Sprintf(`{"addr":%q}`, master))
+	a.ask(400, "POST /groups/3/replace", fmt.Sprintf(`{"addr":%q}`, replica))
 	a.ask(200, "POST /slots/assign", `{"auto":true}`)
 	groups := mustRead[[]struct {
 		ID      int               `json:"id"`
@@ -270,6 +307,16 @@ func apiGroups(a *apiClient, master, replica string) {
 		a.tb.Errorf("the groups are %+v", groups)
 	}
 	a.ask(200, "DELETE /groups/3/servers/"+replica+"?force=true", "")
+	// Its master is lost for good; another server takes its place.
+	first.Kill()
+	waitFor(a.tb, "the master to be down", func() error {
+		if text := a.ask(200, "GET /groups", ""); !bytes.Contains(text, []byte(`"state":"down"`)) {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	do(a.tb, replica, "REPLICAOF", "NO", "ONE")
+	a.ask(200, "POST /groups/3/replace", fmt.Sprintf(`{"addr":%q,"force":true}`, replica))
 	a.ask(200, "DELETE /groups/3", "")
 }
 

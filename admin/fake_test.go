@@ -215,6 +215,8 @@ type fakeServer struct {
 type fakeServers struct {
 	mu   sync.Mutex
 	list map[string]*fakeServer
+	// following is called when a server is made a replica, nil for nothing.
+	following func()
 }
 
 func newFakeServers() *fakeServers {
@@ -259,6 +261,9 @@ func (s *fakeServers) Check(a Attach) (Verdict, error) {
 }
 
 func (s *fakeServers) Follow(ctx context.Context, l Link) error {
+	if s.following != nil {
+		s.following()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list[l.Replica.Addr].follows = l.Master.Addr

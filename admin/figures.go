@@ -91,6 +91,8 @@ type Totals struct {
 	P99Micros       *float64 `json:"p99_us"`
 	Clients         *float64 `json:"clients"`
 	MemoryBytes     *float64 `json:"memory_bytes"`
+	// Keys is how many keys the masters have.
+	Keys *int64 `json:"keys"`
 }
 
 // totals sums up what all nodes say; nil when that is not known.

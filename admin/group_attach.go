@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -39,11 +40,37 @@ func (o *Ops) GroupAttach(ctx context.Context, who Caller, r GroupAttach) (Done,
 	if err := a.follow(ctx); err != nil {
 		return Done{}, err
 	}
-	// The checks were made against this group's master of now.
-	if err := o.proposeFor(ctx, who, g, topology.ServerAttach{Group: r.ID, Server: a.servers()[0]}); err != nil {
+	if err := o.attach(ctx, who, g, a.servers()[0]); err != nil {
 		return Done{}, err
 	}
 	return Done{Notes: a.notes}, nil
+}
+
+// attach records a server that was checked against the master of g. The leader may have
+// recorded what it saw of that master meanwhile, whose replication ID changes with its
+// first replica; that is no other master, and the commit is tried again.
+func (o *Ops) attach(ctx context.Context, who Caller, g topology.Group, server topology.Server) error {
+	for {
+		err := o.proposeFor(ctx, who, g, topology.ServerAttach{Group: g.ID, Server: server})
+		now, ok := o.cfg.Store.State().Groups[g.ID]
+		if !errors.Is(err, &topology.Error{Code: topology.CodeStale}) || !ok || now.Epoch == g.Epoch || !sameMaster(g, now) {
+			return err
+		}
+		g = now
+	}
+}
+
+// sameMaster says whether a group still has the master process that it had.
+func sameMaster(before, now topology.Group) bool {
+	runID := func(g topology.Group) string {
+		for _, srv := range g.Servers {
+			if srv.Addr == g.Master {
+				return srv.RunID
+			}
+		}
+		return ""
+	}
+	return now.Turn == nil && now.Turned == before.Turned && now.Master == before.Master && runID(now) == runID(before)
 }
 
 // attacher checks servers before they join a group. All are looked at before

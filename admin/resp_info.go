@@ -11,7 +11,7 @@ import (
 func readInfo(o *Ops, c *call, _ [][]byte) (answer, error) {
 	info, err := o.Info(c.ctx)
 	if err == nil && c.json {
-		info.Totals = o.totals(c.ctx, NodesQuery{Local: c.forwarded})
+		o.complete(c, &info)
 	}
 	return info, err
 }

@@ -102,6 +102,14 @@ func detachServer(_ *API, r *http.Request) (ask, error) {
 	return ask{words: forced([]string{"CODIS.GROUP", "DETACH", r.PathValue("id"), r.PathValue("addr")}, force)}, err
 }
 
+// turnGroup is PROMOTE or REPLACE.
+func turnGroup(verb string) func(*API, *http.Request) (ask, error) {
+	return func(_ *API, r *http.Request) (ask, error) {
+		body, err := decode[memberBody](r)
+		return ask{words: forced([]string{"CODIS.GROUP", verb, r.PathValue("id"), body.Addr}, body.Force)}, err
+	}
+}
+
 type zoneBody struct {
 	Zone string `json:"zone"`
 }

@@ -38,6 +38,8 @@ func TestRequestsBecomeCommands(t *testing.T) {
 		{"DELETE /groups/2/servers/h:1", "", "CODIS.GROUP DETACH 2 h:1"},
 		{"DELETE /groups/2/servers/h:1?force=true", "", "CODIS.GROUP DETACH 2 h:1 FORCE"},
 		{"PUT /groups/2/servers/h:1/zone", `{"zone":"z 1"}`, "CODIS.GROUP ZONE 2 h:1 z 1"},
+		{"POST /groups/2/promote", `{"addr":"h:1"}`, "CODIS.GROUP PROMOTE 2 h:1"},
+		{"POST /groups/2/replace", `{"addr":"h:1","force":true}`, "CODIS.GROUP REPLACE 2 h:1 FORCE"},
 		{"DELETE /nodes/n2", "", "CODIS.NODE REMOVE n2"},
 		{"DELETE /nodes/n2?force=true", "", "CODIS.NODE REMOVE n2 FORCE"},
 		{"POST /nodes/n2/transfer", "", "CODIS.NODE TRANSFER n2"},

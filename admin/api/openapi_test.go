@@ -61,7 +61,7 @@ func TestDocumentHasTheRoutes(t *testing.T) {
 func TestDocumentHasTheBodies(t *testing.T) {
 	bodies := map[string]any{
 		"POST /session": loginBody{}, "POST /groups": groupBody{}, "PUT /groups/{id}/auth": authBody{},
-		"POST /groups/{id}/servers": memberBody{}, "PUT /groups/{id}/servers/{addr}/zone": zoneBody{},
+		"POST /groups/{id}/servers": memberBody{}, "POST /groups/{id}/promote": memberBody{}, "POST /groups/{id}/replace": memberBody{}, "PUT /groups/{id}/servers/{addr}/zone": zoneBody{},
 		"POST /slots/assign": assignBody{}, "POST /migrations": migrateBody{}, "POST /rebalance": rebalanceBody{},
 		"PATCH /jobs/{id}": limitBody{}, "PATCH /settings": map[string]string{}, "POST /fsck/repair": repairBody{},
 		"POST /nodes/{id}/transfer": struct{}{}, "POST /jobs/{id}/pause": struct{}{}, "POST /jobs/{id}/resume": struct{}{},

@@ -78,6 +78,8 @@ func routes() []route {
 		{method: "POST", pattern: "/groups/{id}/servers", ask: attachServer, takes: takesServers},
 		{method: "DELETE", pattern: "/groups/{id}/servers/{addr}", ask: detachServer},
 		{method: "PUT", pattern: "/groups/{id}/servers/{addr}/zone", ask: setZone},
+		{method: "POST", pattern: "/groups/{id}/promote", ask: turnGroup("PROMOTE"), takes: takesServers},
+		{method: "POST", pattern: "/groups/{id}/replace", ask: turnGroup("REPLACE"), takes: takesServers},
 		{method: "DELETE", pattern: "/nodes/{id}", ask: removeNode},
 		{method: "POST", pattern: "/nodes/{id}/transfer", ask: transferLeadership},
 		{method: "POST", pattern: "/slots/assign", ask: assignSlots, takes: takesServers},
