@@ -21,9 +21,6 @@ const (
 	sizeKeys = 2000
 	// wantedEvery is how often the mover asks which big keys requests wait for.
 	wantedEvery = 100 * time.Millisecond
-	// syncBytes is after how many bytes of a copy the replicas must have them: their
-	// output buffers have limits.
-	syncBytes = 4 << 20
 	// sweepLimit bounds the removal of a copy that was given up.
 	sweepLimit = 2 * time.Second
 )
@@ -277,10 +274,6 @@ func (b *bigKeys) one(ctx context.Context, key bigKey) error {
 
 // finish deletes a key at the old group that is at the new one, once its replicas have it.
 func (b *bigKeys) finish(ctx context.Context, key fence.Key, bytes int64) error {
-	b.to.out = fence.AppendWaitWrite(b.to.out, b.task.epoch)
-	if _, err := b.to.do(ctx, 1); err != nil {
-		return err
-	}
 	if err := b.replicas(ctx, b.to); err != nil {
 		return err
 	}
@@ -303,22 +296,16 @@ func (b *bigKeys) finish(ctx context.Context, key fence.Key, bytes int64) error 
 
 // copier returns what copies a key and says how far it is.
 func (b *bigKeys) copier(key bigKey) *bigkey.Copier {
-	ahead := int64(0)
 	return &bigkey.Copier{
 		From: b.from, To: b.to, Epoch: b.task.epoch,
 		Pace: func(ctx context.Context, bytes int64) error {
 			b.tally.add(0, bytes)
-			if ahead += bytes; ahead >= syncBytes {
-				ahead = 0
-				if err := b.replicas(ctx, b.to); err != nil {
-					return err
-				}
-			}
 			if err := b.tally.limit.wait(ctx, b.run.c.store.State(), b.task.job, 0, bytes); err != nil {
 				return err
 			}
 			return b.brake(ctx)
 		},
+		Sync: func(ctx context.Context) error { return b.replicas(ctx, b.to) },
 		Progress: func(p bigkey.Progress) {
 			what := "elements"
 			if p.Type == "string" {

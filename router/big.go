@@ -112,7 +112,7 @@ func (l *loop) completeBig(a *access, reply []byte) {
 		l.arrived(a)
 	case a.step == accessWish:
 		l.endAccess(a, errStillBig)
-	case where == fence.WhereMoved: // one of them: all are asked for again
+	case where == fence.WhereMoved && !l.r.faults.readsUnchecked: // one of them: all are asked for again
 		if m := l.moveOf(a); m != nil {
 			for _, key := range a.keys {
 				delete(m.big[a.db], string(key))

@@ -205,15 +205,16 @@ func (p *holdingProxy) pump(client, server net.Conn) {
 	}
 }
 
-// TestK_ReadsAreCheckedBehindTheirReply: between the reply of the source and the check the
-// key moves and is written at the target. The old reply must not be given.
-func TestK_ReadsAreCheckedBehindTheirReply(t *testing.T) {
-	t.Parallel()
+// storyOfABigRead: between the reply of the source and the check behind it the key moves
+// and is written at the target. The old reply must not be given.
+func storyOfABigRead(t *testing.T, f faults) (wrong string) {
 	var proxy *holdingProxy
-	m := newMoverVia(t, Config{}, func(addr string) string {
-		check := fence.AppendReadCheck(nil, 3, 1, nil)
-		script, _, _ := resp.ParseReply(check)
-		proxy = newHoldingProxy(t, addr, script.Array[1].Text())
+	m := newMoverVia(t, Config{faults: f}, func(addr string) string {
+		check, _, err := resp.ParseReply(fence.AppendReadCheck(nil, 3, 1, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy = newHoldingProxy(t, addr, check.Array[1].Text()) // the script
 		return proxy.addr
 	}, "migrate-big-elements", "3")
 	key := m.keys(1, "k")[0]
@@ -223,15 +224,16 @@ func TestK_ReadsAreCheckedBehindTheirReply(t *testing.T) {
 	w.send("LLEN " + key + "\r\n")
 	select {
 	case <-proxy.holding: // the source has answered
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no check behind the reply")
 	}
 	m.moveBig(key)
 	m.at(1, "RPUSH", key, "acknowledged")
 	close(proxy.open)
 	if got := w.read(); got != ":11\r\n" {
-		t.Errorf("got %q: a write before the end of the read is not in it", got)
+		return fmt.Sprintf("a write before the end of the read is not in it: %q", got)
 	}
+	return ""
 }
 
 // TestK_ReadsAtTheSourceAreAccesses: what belongs to a move is not removed while one is under way.

@@ -16,6 +16,9 @@ type faults struct {
 	trustRestarted bool
 	// keepMoved keeps what is known to have moved when a server is another one (M5).
 	keepMoved bool
+	// readsUnchecked gives the reply of a read at the source whatever the check behind it
+	// says (K).
+	readsUnchecked bool
 	// resolve is which server is asked instead of the table's (F3).
 	resolve func(target) target
 }

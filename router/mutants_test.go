@@ -26,6 +26,7 @@ func TestMutants(t *testing.T) {
 		"L4 a connection older than its lease is used": {faults{trustOpened: true}, storyOfAnOldConnection},
 		"F4 a master that has restarted is trusted":    {faults{trustRestarted: true}, storyOfARestart},
 		"M5 what has moved is known beyond a failover": {faults{keepMoved: true}, storyOfAMove},
+		"K a read at the source is not checked":        {faults{readsUnchecked: true}, storyOfABigRead},
 		"F3 the old master is used after its turn":     {faults{resolve: func(at target) target { return at }}, storyOfATurn},
 	} {
 		t.Run(name, func(t *testing.T) {

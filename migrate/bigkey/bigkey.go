@@ -42,13 +42,17 @@ const (
 	partBytes    = 64 << 10
 	// stringBytes is the part of a string, which is copied without being looked at.
 	stringBytes = 256 << 10
+	// syncBytes is after how many bytes the replicas must have them: their output
+	// buffers have limits.
+	syncBytes = 4 << 20
 )
 
 // Server is a connection to a server, at the key's database. Each is used by one
 // goroutine at a time.
 type Server interface {
-	// Do sends whole requests and returns n whole replies, whose memory is not used
-	// again. It may block until ctx ends.
+	// Do sends requests and returns n whole replies, whose memory is not used again. With
+	// n of 0 the last request may be cut off; the next call goes on with it. It may
+	// block until ctx ends.
 	Do(ctx context.Context, requests []byte, n int) ([][]byte, error)
 }
 
@@ -58,8 +62,10 @@ type Copier struct {
 	// Epoch is that of the move.
 	Epoch uint64
 	// Pace is called behind every part, with its bytes: it waits for as long as the
-	// servers, their replicas and the settings ask for.
+	// servers and the settings ask for. To may be in the middle of a request.
 	Pace func(ctx context.Context, bytes int64) error
+	// Sync is called now and then between requests: it waits for the target's replicas.
+	Sync func(ctx context.Context) error
 	// Progress is called behind every part, and once before the first.
 	Progress func(Progress)
 }
@@ -115,8 +121,14 @@ func (a *attempt) run(ctx context.Context) (Result, error) {
 	}
 	a.first, a.done = true, Progress{Type: before.Type, Size: before.Size}
 	a.Progress(a.done)
-	r := newReader(a, before)
-	if err := a.copyParts(ctx, r); err != nil {
+	var r reader
+	if before.Type == "string" {
+		err = a.copyText(ctx, before.Size)
+	} else {
+		r = newReader(a, before)
+		err = a.copyParts(ctx, r)
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	after, err := a.look(ctx)
@@ -229,6 +241,11 @@ func (a *attempt) write(ctx context.Context, p part) error {
 			return err
 		}
 		a.first, p.commands = false, p.commands[n:]
+		if a.bytes/syncBytes < (a.bytes+size)/syncBytes {
+			if err := a.Sync(ctx); err != nil {
+				return err
+			}
+		}
 		a.bytes += size
 		if err := a.Pace(ctx, size); err != nil {
 			return err
@@ -254,8 +271,6 @@ type reader interface {
 func newReader(a *attempt, l fence.Look) reader {
 	ask := asker{From: a.From, key: a.copy.Key.Name, temp: a.temp}
 	switch l.Type {
-	case "string":
-		return &text{asker: ask, size: l.Size}
 	case "list":
 		return &list{asker: ask, size: l.Size}
 	case "stream":

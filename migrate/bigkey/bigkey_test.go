@@ -60,7 +60,7 @@ type bench struct {
 	source, target   *resp.Client
 	copier           *Copier
 	from             *resptest.Server
-	parts            int
+	parts, syncs     int
 	between          func(parts int) // called behind each part
 	longest, written int64
 }
@@ -87,13 +87,14 @@ func newBench(tb testing.TB) *bench {
 			b.between(b.parts)
 			return nil
 		},
+		Sync:     func(context.Context) error { b.syncs++; return nil },
 		Progress: func(Progress) {},
 	}
 	return b
 }
 
 func (b *bench) copy(key string) (Result, error) {
-	b.parts, b.longest, b.written = 0, 0, 0
+	b.parts, b.syncs, b.longest, b.written = 0, 0, 0, 0
 	return b.copier.Copy(b.tb.Context(), fence.Key{Slot: slot, Name: []byte(key)})
 }
 
@@ -163,7 +164,8 @@ func fill(tb testing.TB, c *resp.Client) []string {
 for i=1,5000 do
 redis.call('RPUSH','list',i,'e'..i) redis.call('SADD','set','m'..i,'\0\r\n'..i) redis.call('ZADD','zset',i/7,'m'..i)
 redis.call('HSET','hash','f'..i,i) end
-for i=1,200 do redis.call('RPUSH','list:large',big..i) redis.call('SADD','intset',i*1000) redis.call('HSET','hash:large',i,big) end
+for i=1,200 do redis.call('RPUSH','list:large',big..i) redis.call('SADD','intset',i*1000) end
+for i=1,2000 do redis.call('HSET','hash:large',i,big) end
 redis.call('ZADD','zset','inf','top','-inf','bottom',0.1,'tenth','1e300','huge')
 redis.call('SET','string',string.rep('0123456789',200000)) redis.call('SETBIT','bits',8000000,1) redis.call('SET','short','x') redis.call('SET','number',12)
 redis.call('PFADD','hll','a','b','c') redis.call('RPUSH','one','e')
@@ -222,6 +224,9 @@ func TestK_EveryTypeIsCopiedExactly(t *testing.T) {
 		if want := b.written / (4 * partBytes); int64(b.parts) < want {
 			t.Errorf("%s: only %d parts for %d bytes", key, b.parts, b.written)
 		}
+		if want := map[bool]int64{true: b.written / syncBytes}[key != "string"]; b.syncs != int(want) {
+			t.Errorf("%s: replicas were waited for %d times, want %d", key, b.syncs, want)
+		}
 		if again, err := b.copy(key); err != nil || again.Bytes != 0 {
 			t.Errorf("%s again: %+v %v", key, again, err)
 		}
@@ -242,19 +247,20 @@ func TestK_ExpiryUnderWay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	fill(t, b.source)
-	b.between = func(parts int) {
-		if parts == 2 { // as if its time had come
-			do(t, b.source, "PEXPIREAT", "hash", "1")
+	for _, key := range []string{"hash", "string"} {
+		b.between = func(parts int) {
+			if parts == 2 { // as if its time had come
+				do(t, b.source, "PEXPIREAT", key, "1")
+			}
 		}
-	}
-	if r, err := b.copy("hash"); !r.Gone || err != nil {
-		t.Errorf("%+v %v", r, err)
-	}
-	if n := do(t, b.target, "EXISTS", "hash").Int; n != 0 {
-		t.Error("it is at the target")
-	}
-	if r, err := b.copy("hash"); !r.Gone || err != nil {
-		t.Errorf("later: %+v %v", r, err)
+		for range 2 {
+			if r, err := b.copy(key); !r.Gone || err != nil {
+				t.Errorf("%s: %+v %v", key, r, err)
+			}
+			if n := do(t, b.target, "EXISTS", key).Int; n != 0 {
+				t.Errorf("%s is at the target", key)
+			}
+		}
 	}
 }
 
@@ -299,10 +305,10 @@ func TestK_LostCopies(t *testing.T) {
 				do(t, b.target, c.loss...)
 			}
 		}
-		if _, err := b.copy("string"); !errors.Is(err, c.want) {
+		if _, err := b.copy("list"); !errors.Is(err, c.want) {
 			t.Errorf("%v: %v", c.loss, err)
 		}
-		if n := do(t, b.target, "EXISTS", "string").Int; n != 0 {
+		if n := do(t, b.target, "EXISTS", "list").Int; n != 0 {
 			t.Errorf("%v: it is at the target", c.loss)
 		}
 	}

@@ -9,26 +9,6 @@ import (
 	"codis/router/resp"
 )
 
-// text reads a string.
-type text struct {
-	asker
-	at, size int64
-}
-
-func (t *text) next(ctx context.Context) (part, error) {
-	end := min(t.at+stringBytes, t.size)
-	r, err := t.one(ctx, []byte("GETRANGE"), t.key, decimal(t.at), decimal(end-1))
-	if err != nil {
-		return part{}, err
-	}
-	p := part{elements: end - t.at, last: end == t.size || len(r.Str) == 0}
-	if len(r.Str) > 0 {
-		p.commands = [][][]byte{{[]byte("APPEND"), t.temp, r.Str}}
-	}
-	t.at = end
-	return p, nil
-}
-
 // list reads a list from its head.
 type list struct {
 	asker

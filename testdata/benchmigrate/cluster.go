@@ -38,7 +38,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	for i := range b.masters {
 		g := demo.Group{ID: i + 1}
 		for j := range 1 + b.replicas {
-			s, err := b.lab.StartRedis(ctx, lab.RedisSpec{Name: fmt.Sprintf("group %d server %d", i+1, j+1), Path: b.redisServer})
+			s, err := b.lab.StartRedis(ctx, lab.RedisSpec{Name: fmt.Sprintf("group %d server %d", i+1, j+1), Path: b.redisServer, More: []string{"--enable-debug-command", "local"}})
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@
 // this machine and stops only that.
 //
 //	go run ./testdata/benchmigrate [-keys 200000] [-rounds 3] [-rate 4000] [-markdown]
+//	go run ./testdata/benchmigrate -big [-only string] [-keys 20000]
 package main
 
 import (
@@ -34,6 +35,8 @@ type options struct {
 	codis       string
 	redisServer string
 	markdown    bool
+	big         bool
+	only        string
 }
 
 func parseFlags(args []string) (options, error) {
@@ -51,6 +54,8 @@ func parseFlags(args []string) (options, error) {
 	f.DurationVar(&o.idle, "idle", 5*time.Second, "how long traffic is measured while nothing moves")
 	f.StringVar(&o.codis, "codis", "", "codis binary; built from the current directory when empty")
 	f.StringVar(&o.redisServer, "redis-server", "redis-server", "redis-server binary")
+	f.BoolVar(&o.big, "big", false, "move big keys, one after the other, in place of the rounds")
+	f.StringVar(&o.only, "only", "", "with -big: the kind of key, as it begins: hash, set, list, sorted, stream, string")
 	f.BoolVar(&o.markdown, "markdown", false, "print Markdown tables")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -92,6 +97,14 @@ func run(ctx context.Context, o options) error {
 	}
 	if err := b.fill(ctx); err != nil {
 		return fmt.Errorf("fill: %w", err)
+	}
+	if o.big {
+		t, err := b.measureBig(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(lab.DescribeMachine(ctx))
+		return t.Write(os.Stdout, o.markdown)
 	}
 	var r results
 	for round := range o.rounds {

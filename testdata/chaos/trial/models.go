@@ -30,7 +30,7 @@ func (m listModel) digest() string {
 	return "[" + list(m.a) + " " + list(m.b) + "]"
 }
 func (m listModel) read(k [2]string) []string {
-	return []string{"EVAL", "return {redis.call('LRANGE',KEYS[1],0,-1),redis.call('LRANGE',KEYS[2],0,-1)}", "2", k[0], k[1]}
+	return []string{"EVAL_RO", "return {redis.call('LRANGE',KEYS[1],0,-1),redis.call('LRANGE',KEYS[2],0,-1)}", "2", k[0], k[1]}
 }
 func (m listModel) next(r *rand.Rand, k [2]string, tag string) change {
 	n := m
@@ -62,7 +62,7 @@ type setModel struct{ a, b string } // members, sorted, each followed by a comma
 func (m setModel) empty() bool    { return m.a+m.b == "" }
 func (m setModel) digest() string { return "[" + list(split(m.a)) + " " + list(split(m.b)) + "]" }
 func (m setModel) read(k [2]string) []string {
-	return []string{"EVAL", "local r={} for i=1,2 do r[i]=redis.call('SMEMBERS',KEYS[i]) table.sort(r[i]) end return r", "2", k[0], k[1]}
+	return []string{"EVAL_RO", "local r={} for i=1,2 do r[i]=redis.call('SMEMBERS',KEYS[i]) table.sort(r[i]) end return r", "2", k[0], k[1]}
 }
 func (m setModel) next(r *rand.Rand, k [2]string, tag string) change {
 	a, b := split(m.a), split(m.b)
@@ -89,7 +89,7 @@ type hashModel struct{ fields string } // name=value, sorted
 func (m hashModel) empty() bool    { return m.fields == "" }
 func (m hashModel) digest() string { return list(split(m.fields)) }
 func (m hashModel) read(k [2]string) []string {
-	return []string{"EVAL", "local h,r=redis.call('HGETALL',KEYS[1]),{} for i=1,#h,2 do r[#r+1]=h[i]..'='..h[i+1] end table.sort(r) return r", "1", k[0]}
+	return []string{"EVAL_RO", "local h,r=redis.call('HGETALL',KEYS[1]),{} for i=1,#h,2 do r[#r+1]=h[i]..'='..h[i+1] end table.sort(r) return r", "1", k[0]}
 }
 func (m hashModel) next(r *rand.Rand, k [2]string, tag string) change {
 	fields := split(m.fields)
@@ -130,7 +130,7 @@ type zsetModel struct{ a, b string } // member=score, sorted by member
 func (m zsetModel) empty() bool    { return m.a+m.b == "" }
 func (m zsetModel) digest() string { return "[" + list(split(m.a)) + " " + list(split(m.b)) + "]" }
 func (m zsetModel) read(k [2]string) []string {
-	return []string{"EVAL", "local r={} for i=1,2 do local z=redis.call('ZRANGE',KEYS[i],0,-1,'WITHSCORES') r[i]={} " +
+	return []string{"EVAL_RO", "local r={} for i=1,2 do local z=redis.call('ZRANGE',KEYS[i],0,-1,'WITHSCORES') r[i]={} " +
 		"for j=1,#z,2 do r[i][#r[i]+1]=z[j]..'='..z[j+1] end table.sort(r[i]) end return r", "2", k[0], k[1]}
 }
 func (m zsetModel) next(r *rand.Rand, k [2]string, tag string) change {
@@ -173,7 +173,7 @@ func (m streamModel) digest() string {
 	return "[" + list(m.entries) + " " + list(split(m.pending)) + "]"
 }
 func (m streamModel) read(k [2]string) []string {
-	return []string{"EVAL", "if redis.call('EXISTS',KEYS[1])==0 then return 'none' end local r={{},{}} " +
+	return []string{"EVAL_RO", "if redis.call('EXISTS',KEYS[1])==0 then return 'none' end local r={{},{}} " +
 		"for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[1][#r[1]+1]=e[1]..'='..e[2][2] end " +
 		"for _,e in ipairs(redis.call('XPENDING',KEYS[1],'g','-','+',1000)) do r[2][#r[2]+1]=e[1] end table.sort(r[2]) return r", "1", k[0]}
 }
@@ -234,7 +234,7 @@ func (m ttlModel) digest() string {
 	return fmt.Sprintf("[%s %d]", m.value, m.at)
 }
 func (m ttlModel) read(k [2]string) []string {
-	return []string{"EVAL", "local v=redis.call('GET',KEYS[1]) if not v then return 'none' end return {v,redis.call('PEXPIRETIME',KEYS[1])}", "1", k[0]}
+	return []string{"EVAL_RO", "local v=redis.call('GET',KEYS[1]) if not v then return 'none' end return {v,redis.call('PEXPIRETIME',KEYS[1])}", "1", k[0]}
 }
 func (m ttlModel) next(r *rand.Rand, k [2]string, tag string) change {
 	at := time.Now().UnixMilli() + int64(2+r.IntN(48))*3600_000

@@ -84,9 +84,11 @@ func (o Options) faults() []string {
 	return list
 }
 
-// settings make the cluster notice faults in the time of a short run.
+// settings make the cluster notice faults in the time of a short run, and take part of the
+// objects and some of the strings for big keys.
 func (o Options) settings() map[string]string {
-	return map[string]string{"lease": o.Lease.String(), "lease-renew": (o.Lease / 5).String(), "backend-timeout": "2s", "backend-dial-timeout": "500ms"}
+	return map[string]string{"lease": o.Lease.String(), "lease-renew": (o.Lease / 5).String(), "backend-timeout": "2s", "backend-dial-timeout": "500ms",
+		"migrate-big-elements": "5", "migrate-big-bytes": "600"}
 }
 
 // clientTimeout is longer than a node may take for any answer.
