@@ -18,7 +18,7 @@ require (
 	github.com/tidwall/redcon v1.6.2 // the CODIS.* handlers and the peers' RPC server
 	github.com/urfave/cli/v2 v2.27.7 // the command line
 	go.etcd.io/bbolt v1.5.0 // the node's identity and last table on disk
-	golang.org/x/sys v0.49.0 // epoll, kqueue, CLOCK_BOOTTIME
+	golang.org/x/sys v0.49.0 // epoll, kqueue, CLOCK_BOOTTIME, the width of terminals
 )
 
 require (
