@@ -169,7 +169,7 @@ func (d *demo) say(format string, args ...any) {
 func (d *demo) guide() {
 	var b strings.Builder
 	for _, n := range d.layout.Nodes {
-		fmt.Fprintf(&b, "node %-4s %s   http://%s/metrics\n", n.ID, n.Addr, n.HTTPAddr)
+		fmt.Fprintf(&b, "node %-4s %s   http://%s/\n", n.ID, n.Addr, n.HTTPAddr)
 	}
 	for _, g := range d.layout.Groups {
 		fmt.Fprintf(&b, "group %-3d master %s", g.ID, g.Servers[0])

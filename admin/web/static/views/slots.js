@@ -77,7 +77,8 @@ function chosen(cells) {
       h("span", { class: "note" }, `${cell.phase}${cell.master ? `, master ${cell.master}` : ""}`),
       cell.job && h("a", { href: `#/jobs/${cell.job}` }, `job ${cell.job}`)),
     h("div", { class: "actions" },
-      h("span", { "aria-live": "polite" }, selected > 1 ? `${plural(selected, "slot")} selected: ${start}–${end}` : `Slot ${start} selected`),
+      // The cell under the focus is read out by itself; a range is not.
+      h("span", { "aria-live": selected > 1 ? "polite" : "off" }, selected > 1 ? `${plural(selected, "slot")} selected: ${start}–${end}` : `Slot ${start} selected`),
       selected > 1 && button("Clear", { click: forget, kind: "quiet" }),
       button("Move range…", { click: () => moveRange({ start, end, owner: cells[start].group }), name: "arrow", disabled: !several() })));
 }
