@@ -66,16 +66,12 @@ func TestPageIsFast(t *testing.T) {
 	p := openPage(t, startBrowser(t), c.http(0))
 	p.see("There are no servers yet.")
 	var best float64
-	// The best of some, since other tests share the machine.
-	for range 20 {
+	// Until one is good enough: other tests share the machine.
+	for try := 0; try < 20 && (best == 0 || best > float64(firstPaint.Milliseconds())); try++ {
 		p.run("reload", chromedp.Reload())
 		p.see("There are no servers yet.")
-		paint := eval[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0`)
-		if paint > 0 && (best == 0 || paint < best) {
+		if paint := eval[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0`); paint > 0 && (best == 0 || paint < best) {
 			best = paint
-		}
-		if best > 0 && best < float64(firstPaint.Milliseconds())/2 {
-			break
 		}
 	}
 	t.Logf("first paint after %.0f ms", best)
@@ -219,6 +215,12 @@ func TestPageServers(t *testing.T) {
 	state(master.Addr, "ok")
 	role(master.Addr, "replica")
 	p.wait("a replica that follows", `[...document.querySelectorAll("tr")].some((row) => row.cells[1].textContent.includes("replica") && row.querySelectorAll(".lamp.ok").length === 2)`)
+	p.click("Promote… " + master.Addr)
+	p.click("Promote")
+	p.see(master.Addr + " is the master of group 1. Requests waited")
+	p.press(kb.Escape)
+	role(master.Addr, "master")
+	role(replica.Addr, "replica")
 }
 
 // TestPageLooks takes pictures of every view in all sizes and colours, and checks
