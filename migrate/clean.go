@@ -25,7 +25,8 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	r.mu.Lock()
 	first := r.seen[t.epoch]
 	r.mu.Unlock()
-	if !r.ownMove(t.epoch) {
+	b, _ := s.Jobs[t.job].Batch(t.epoch)
+	if !r.ownMove(t.epoch) || b.Was != 0 { // more than one may have set up what goes back
 		if err := sleep(ctx, time.Until(first.Add(r.c.cfg.SetupWindow*11/10))); err != nil {
 			return err
 		}
@@ -36,6 +37,11 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	}
 	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropBig(dst, t.epoch) }, t.epoch); err != nil {
 		return err
+	}
+	if b.Was != 0 {
+		if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
+			return err
+		}
 	}
 	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFence(dst, t.epoch) }, t.epoch); err != nil {
 		return err

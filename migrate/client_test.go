@@ -127,14 +127,24 @@ func (u *user) fetch(s topology.Slot, slot, db int, key string) (bool, error) {
 	if err != nil || moved {
 		return moved, err
 	}
-	v, err := fence.ParseGate(u.raw(from, fence.AppendGate(nil, s.Epoch, []byte(key), bigLimits(u.n.state))))
-	if err != nil || v.Kind != fence.GateValue {
+	gate := fence.AppendGate(nil, s.Epoch, []byte(key), bigLimits(u.n.state))
+	if s.Reverse {
+		gate = fence.AppendGateBack(nil, slot, s.Epoch, []byte(key))
+	}
+	v, err := fence.ParseGate(u.raw(from, gate))
+	if err != nil || v.Kind != fence.GateValue && v.Kind != fence.GateGone {
 		return v.Kind == fence.GateAbsent, err
 	}
 	if u.rng.IntN(8) == 0 {
 		time.Sleep(time.Duration(u.rng.IntN(5)) * time.Millisecond) // late, as networks make one
 	}
-	result, err := fence.ParseRestore(u.raw(to, fence.AppendRestore(nil, slot, s.Epoch, []byte(key), v.TTL, v.Dump)))
+	restore := fence.AppendRestore(nil, slot, s.Epoch, []byte(key), v.TTL, v.Dump)
+	if v.Kind == fence.GateGone {
+		restore = fence.AppendRemove(nil, slot, s.Epoch, []byte(key))
+	} else if v.Replaces {
+		restore = fence.AppendReplace(nil, slot, s.Epoch, []byte(key), v.TTL, v.Dump)
+	}
+	result, err := fence.ParseRestore(u.raw(to, restore))
 	return result > fence.RestoreFenced, err
 }
 

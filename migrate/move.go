@@ -25,8 +25,8 @@ func (r *run) move(ctx context.Context, t task) error {
 	ctx, stop := r.while(ctx, func(s *topology.State) bool {
 		j := s.Jobs[t.job]
 		b, ok := j.Batch(t.epoch)
-		return ok && b.Phase == topology.BatchMigrating && j.State != topology.JobPaused &&
-			masters == [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
+		return ok && b.Phase == topology.BatchMigrating && j.State != topology.JobPaused && !toReverse(s, j, b) &&
+			!turning(s, t.from, t.to) && masters == [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
 	})
 	defer stop()
 	m, err := r.newMover(ctx, s, t)
@@ -167,6 +167,11 @@ func (m *mover) untilEmpty(ctx context.Context) error {
 }
 
 func (m *mover) passes(ctx context.Context) error {
+	if b, _ := m.run.c.store.State().Jobs[m.task.job].Batch(m.task.epoch); b.Was != 0 {
+		if err := m.bringBack(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		first, err := m.scan.ask(ctx)
 		if err != nil {
@@ -211,24 +216,34 @@ func (m *mover) say(reason string) { m.tally.say(m.task.taskKey, reason) }
 // made again: what they knew kept deleted keys from coming back. A database that
 // had no keys has none of them; where all are lost, the restore script says so.
 func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
-	dbs := slices.Sorted(maps.Keys(source.keys))
+	_, err := checkSets(ctx, m.restores[0], slices.Sorted(maps.Keys(source.keys)), m.task.epoch, m.list)
+	return err
+}
+
+// checkSets returns how many of the databases have all moved sets; the others have
+// none, or they are lost.
+func checkSets(ctx context.Context, l *link, dbs []int, epoch uint64, slots []int) (count int, err error) {
 	for _, db := range dbs {
-		m.restores[0].request("SELECT", strconv.Itoa(db))
-		m.restores[0].out = fence.AppendCountMoved(m.restores[0].out, m.task.epoch, m.list)
+		l.request("SELECT", strconv.Itoa(db))
+		l.out = fence.AppendCountMoved(l.out, epoch, slots)
 	}
-	frames, err := m.restores[0].do(ctx, 2*len(dbs))
+	frames, err := l.do(ctx, 2*len(dbs))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, db := range dbs {
-		if err := m.restores[0].status(frames[2*i]); err != nil {
-			return fmt.Errorf("select database %d: %w", db, err)
+		if err := l.status(frames[2*i]); err != nil {
+			return 0, fmt.Errorf("select database %d: %w", db, err)
 		}
-		if want := ":" + strconv.Itoa(len(m.list)) + "\r\n"; string(frames[2*i+1]) != want && string(frames[2*i+1]) != ":0\r\n" {
-			return m.restores[0].wrap(errLost)
+		switch string(frames[2*i+1]) {
+		case ":" + strconv.Itoa(len(slots)) + "\r\n":
+			count++
+		case ":0\r\n":
+		default:
+			return 0, l.wrap(errLost)
 		}
 	}
-	return nil
+	return count, nil
 }
 
 // settle makes sure that the old group's replicas have deleted what its master

@@ -23,6 +23,8 @@ const (
 	stepClean
 	// stepBig is no task: under it stepMove shows what becomes of big keys.
 	stepBig
+	// stepReverse: let slots go back in the middle of their move.
+	stepReverse
 )
 
 func (s step) String() string {
@@ -37,6 +39,8 @@ func (s step) String() string {
 		return "clean up"
 	case stepBig:
 		return "big keys"
+	case stepReverse:
+		return "turn round"
 	}
 	return "unknown"
 }
@@ -97,7 +101,7 @@ func plan(s *topology.State, o observation) []task {
 			if b.Phase != topology.BatchCleaning {
 				join(from, to)
 			}
-			if key, ok := batchStep(j, b, o); ok {
+			if key, ok := batchStep(s, j, b, o); ok && !turning(s, from, to) {
 				tasks = append(tasks, task{taskKey: key, moves: b.Ranges})
 			}
 		}
@@ -109,7 +113,7 @@ func plan(s *topology.State, o observation) []task {
 		}
 		for _, m := range s.Pending(j) {
 			key := taskKey{step: stepBegin, job: j.ID, from: m.From, to: m.To}
-			if o.active[key] || pairs[m.From][[2]int{m.From, m.To}] ||
+			if o.active[key] || turning(s, m.From, m.To) || pairs[m.From][[2]int{m.From, m.To}] ||
 				len(pairs[m.From]) >= limit || len(pairs[m.To]) >= limit {
 				continue
 			}
@@ -121,10 +125,17 @@ func plan(s *topology.State, o observation) []task {
 }
 
 // batchStep is what there is to do for a batch that has begun.
-func batchStep(j topology.Job, b topology.Batch, o observation) (taskKey, bool) {
+func batchStep(s *topology.State, j topology.Job, b topology.Batch, o observation) (taskKey, bool) {
 	from, to := b.Pair()
 	key := taskKey{job: j.ID, epoch: b.Epoch, from: from, to: to}
+	move := taskKey{step: stepMove, job: j.ID, epoch: b.Epoch, from: from, to: to}
 	switch {
+	case b.Phase == topology.BatchHolding && b.Was != 0:
+		key.step = stepReverse
+		return key, true
+	case toReverse(s, j, b):
+		key.step = stepReverse
+		return key, !o.active[move]
 	case b.Phase == topology.BatchHolding:
 		// Whose hold it is works on it. A hold of another leader is released: only
 		// its own maker may set fences.
@@ -134,8 +145,7 @@ func batchStep(j topology.Job, b topology.Batch, o observation) (taskKey, bool) 
 		key.step = stepClean
 		return key, true
 	}
-	key.step = stepMove
-	return key, j.State != topology.JobPaused
+	return move, j.State != topology.JobPaused
 }
 
 // batchSlots is how many slots a batch gets.

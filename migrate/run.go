@@ -22,6 +22,7 @@ type run struct {
 	retry   map[taskKey]retry
 	perSlot map[int]float64      // keys of a slot, by group
 	seen    map[uint64]time.Time // when a batch was first seen to be cleaning
+	fresh   map[uint64]bool      // batches that this run has turned round, and nobody has worked on since
 	moved   map[uint64]bool      // batches that this run has brought to their end
 	inBatch map[uint64]float64   // about how many keys a batch has
 	clean   map[foreignKey]bool  // where no keys of a job's slots were at the target
@@ -89,6 +90,7 @@ func (r *run) forget(s *topology.State) {
 		if !there {
 			delete(r.seen, epoch)
 			delete(r.moved, epoch)
+			delete(r.fresh, epoch)
 			delete(r.inBatch, epoch)
 		}
 	}
@@ -134,6 +136,8 @@ func (r *run) do(ctx context.Context, t task) error {
 		return stale(err)
 	case stepMove:
 		return r.move(ctx, t)
+	case stepReverse:
+		return r.reverse(ctx, t)
 	}
 	return r.cleanUp(ctx, t)
 }

@@ -84,7 +84,7 @@ func TestM8_PauseResumeCancel(t *testing.T) {
 	for key, value := range contents(t, c.master(2)) {
 		got[key] = value
 	}
-	if s := c.store.State(); s.Slots[0].Group != 1 || len(s.Jobs) != 2 || c.job(job).State != topology.JobCancelled {
+	if s := c.store.State(); s.Slots[0].Group != 1 || len(s.Jobs) != 1 || c.job(job).State != topology.JobCancelled {
 		t.Errorf("slot 0 is at group %d, %d jobs", s.Slots[0].Group, len(s.Jobs))
 	}
 	checkSame(t, "both", got, want)

@@ -85,6 +85,7 @@ type accessKey struct {
 type access struct {
 	accessKey
 	epoch    uint64
+	reverse  bool // the slot goes back, see fence.AppendGateBack
 	from, to *server
 	step     accessStep
 	began    int64 // in the loop's time
@@ -162,7 +163,7 @@ func (l *loop) join(s *session, m *move, slot int, key []byte, first accessStep)
 			}
 		}
 	} else {
-		a = &access{accessKey: at, epoch: m.epoch, from: l.servers[m.from.master], to: l.servers[m.to.master], step: first, began: l.now}
+		a = &access{accessKey: at, epoch: m.epoch, reverse: m.reverse, from: l.servers[m.from.master], to: l.servers[m.to.master], step: first, began: l.now}
 		l.keyAccess[at] = a
 		l.accesses[slot]++
 		if first == accessMember {
@@ -220,7 +221,11 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.arrived(a)
 		default:
 			a.step = accessGate
-			l.script = fence.AppendGate(l.script[:0], a.epoch, []byte(a.key), l.table.limits.big)
+			if a.reverse {
+				l.script = fence.AppendGateBack(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			} else {
+				l.script = fence.AppendGate(l.script[:0], a.epoch, []byte(a.key), l.table.limits.big)
+			}
 			l.sendAccess(a, a.from)
 		}
 	case accessGate:
@@ -239,7 +244,14 @@ func (l *loop) completeAccess(q *request, reply []byte) {
 			l.endAccess(a, a.explain(errTooLarge))
 		default:
 			a.step = accessRestore
-			l.script = fence.AppendRestore(l.script[:0], a.slot, a.epoch, []byte(a.key), gate.TTL, gate.Dump)
+			switch {
+			case gate.Kind == fence.GateGone:
+				l.script = fence.AppendRemove(l.script[:0], a.slot, a.epoch, []byte(a.key))
+			case gate.Replaces:
+				l.script = fence.AppendReplace(l.script[:0], a.slot, a.epoch, []byte(a.key), gate.TTL, gate.Dump)
+			default:
+				l.script = fence.AppendRestore(l.script[:0], a.slot, a.epoch, []byte(a.key), gate.TTL, gate.Dump)
+			}
 			l.sendAccess(a, a.to)
 			l.trimScript()
 		}

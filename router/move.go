@@ -19,6 +19,8 @@ type moving struct {
 	// turned is the last turn of the two groups that has ended.
 	turned   uint64
 	from, to *route
+	// reverse: the slot goes back in the middle of a move.
+	reverse bool
 }
 
 // move is one loop's view of a moving slot.

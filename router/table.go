@@ -153,7 +153,7 @@ func newTable(s *topology.State, health map[string]Health, here place) *table {
 		m := moving{phase: slot.Phase, epoch: slot.Epoch, held: held, from: r, to: r}
 		if slot.Phase != topology.PhaseServing {
 			t.fenced = true
-			m.to = routes[slot.Target]
+			m.to, m.reverse = routes[slot.Target], slot.Reverse
 			m.turned = max(s.Groups[slot.Group].Turned, s.Groups[slot.Target].Turned)
 			own(slot.Target)
 		}

@@ -103,6 +103,8 @@ const (
 	GateValue
 	// GateBig: the key is too large for that, and is moved by the leader.
 	GateBig
+	// GateGone: of a slot that goes back: the key was deleted, G1 may still have it.
+	GateGone
 )
 
 func (k GateKind) String() string {
@@ -115,6 +117,8 @@ func (k GateKind) String() string {
 		return "value"
 	case GateBig:
 		return "big"
+	case GateGone:
+		return "gone"
 	}
 	return "unknown"
 }
@@ -128,6 +132,8 @@ type GateReply struct {
 	Dump []byte
 	// Size of a big key, in elements, or of a string in bytes.
 	Size int64
+	// Replaces: of a slot that goes back: an older value may be there.
+	Replaces bool
 }
 
 // ParseGate reads one whole reply. An error reply gives a *resp.ServerError.
@@ -135,22 +141,32 @@ func ParseGate(reply []byte) (GateReply, error) {
 	switch {
 	case string(reply) == "+FENCED\r\n":
 		return GateReply{Kind: GateFenced}, nil
+	case string(reply) == "+GONE\r\n":
+		return GateReply{Kind: GateGone}, nil
 	case isNull(reply):
 		return GateReply{Kind: GateAbsent}, nil
 	case len(reply) > 5 && string(reply[:5]) == "+BIG ":
 		if n, rest, ok := number(reply[5:]); ok && len(rest) == 0 {
 			return GateReply{Kind: GateBig, Size: n}, nil
 		}
+	case len(reply) > 9 && string(reply[:5]) == "*3\r\n:" && string(reply[len(reply)-4:]) == ":1\r\n":
+		v, err := parseValue(reply[5 : len(reply)-4])
+		v.Replaces = true
+		return v, err
 	case len(reply) > 5 && string(reply[:5]) == "*2\r\n:":
-		ttl, rest, ok := number(reply[5:])
-		if !ok || len(rest) == 0 || rest[0] != '$' {
-			break
-		}
+		return parseValue(reply[5:])
+	}
+	return GateReply{}, wrong("gate", reply)
+}
+
+// parseValue reads an expiry, after its type byte, and a dump.
+func parseValue(reply []byte) (GateReply, error) {
+	ttl, rest, ok := number(reply)
+	if ok && len(rest) > 0 && rest[0] == '$' {
 		n, dump, ok := number(rest[1:])
-		if !ok || n < 0 || int64(len(dump)) != n+2 {
-			break
+		if ok && n >= 0 && int64(len(dump)) == n+2 {
+			return GateReply{Kind: GateValue, TTL: ttl, Dump: dump[:n:n]}, nil
 		}
-		return GateReply{Kind: GateValue, TTL: ttl, Dump: dump[:n:n]}, nil
 	}
 	return GateReply{}, wrong("gate", reply)
 }

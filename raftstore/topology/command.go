@@ -134,7 +134,7 @@ var decoders = tableOf(
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),
 	bodyOf[TurnBegin](), bodyOf[TurnDone](), bodyOf[TurnAbandon](), bodyOf[ForkMeasured](), bodyOf[GroupNote](),
 	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobLimit](), bodyOf[JobReport](),
-	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
+	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsReverse](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
 )
 
 type bodyDecoder func(data []byte) (Body, error)

@@ -23,7 +23,7 @@ func bodies() []Body {
 		JobSetState{ID: 3, State: JobPaused, Reason: "asked to"},
 		JobLimit{ID: 3, KeysPerSecond: 1, BytesPerSecond: 2},
 		JobReport{ID: 3, Progress: JobProgress{SlotsTotal: 1, SlotsDone: 1, Keys: 2, Bytes: 3, KeysPerSecond: 0.1, ETA: -1, At: 4}, Reason: "slow"},
-		SlotsHold{Job: 3, Moves: moves}, SlotsMigrate{Job: 3, Epoch: 4}, SlotsRelease{Job: 3, Epoch: 4},
+		SlotsHold{Job: 3, Moves: moves}, SlotsMigrate{Job: 3, Epoch: 4, Seen: 5}, SlotsReverse{Job: 3, Epoch: 4}, SlotsRelease{Job: 3, Epoch: 4},
 		SlotsDone{Job: 3, Epoch: 4}, SlotsCleaned{Job: 3, Epoch: 4},
 		TurnBegin{Group: 7, Kind: TurnReplace, From: "127.0.0.1:7001", FromRunID: "aa", To: "127.0.0.1:7002", Force: true, Reason: "dead", Server: &server},
 		TurnDone{Group: 7, Epoch: 4, Server: server, Fork: &Fork{Addr: "127.0.0.1:7001", RunID: "aa", ReplID: "bb", Offset: 1, Seen: 2, Epoch: 4, At: 3}, PauseMS: 5, Note: "n"},

@@ -91,6 +91,9 @@ type Batch struct {
 	Phase BatchPhase `json:"phase"`
 	// Ranges all have the same From and the same To.
 	Ranges []SlotMove `json:"ranges"`
+	// Was is the epoch of the batch before it was turned round, 0 where it was not.
+	// The ranges go from where the job's moves lead to where they come from.
+	Was uint64 `json:"was,omitempty"`
 }
 
 // Pair returns the groups of the batch.
@@ -171,6 +174,13 @@ func (s *State) destinations() (groups [SlotCount]int) {
 		groups[i] = slot.Group
 	}
 	for _, j := range s.Jobs {
+		for _, b := range j.Batches {
+			for _, i := range b.Slots() {
+				if b.Was != 0 {
+					_, groups[i] = b.Pair()
+				}
+			}
+		}
 		switch j.State {
 		case JobRunning, JobPaused:
 			for _, m := range j.Moves {

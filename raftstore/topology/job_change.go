@@ -13,10 +13,10 @@ import (
 // paused, cancelling or failed. The other states come about by themselves, when
 // the last batch is cleaned.
 //
-// Cancelling while a batch migrates moves its slots back: keys are at both groups
-// then, so the batch comes to its end first, and the entry that finishes the job
-// makes another one, of kind reverse, for these slots. Slots that were moved
-// before stay where they are.
+// Cancelling while a batch migrates moves its slots back: the leader turns the batch
+// round, see SlotsReverse. Where the batch has come to its end before that, the
+// entry that finishes the job makes another one, of kind reverse, for these slots.
+// Slots that were moved before stay where they are.
 type JobSetState struct {
 	ID     uint64   `json:"id"`
 	State  JobState `json:"state"`

@@ -92,6 +92,7 @@ func (s *State) checkMovesOf(j Job, bad func(string, ...any)) {
 			switch {
 			case slot.Phase == PhaseServing && slot.Group == m.To:
 				done++
+			case slot.Reverse && slot.Job == j.ID && slot.Group == m.To && slot.Target == m.From:
 			case slot.Group != m.From || slot.Phase == PhaseUnassigned:
 				bad("slot %d is %s, group %d; job %d moves it from group %d to group %d", i, slot.Phase, slot.Group, j.ID, m.From, m.To)
 			case slot.Phase != PhaseServing && slot.Job != j.ID:
@@ -124,7 +125,7 @@ func (s *State) checkBatches(j Job, plan [SlotCount]SlotMove, bad func(string, .
 				bad("slot %d is in batch %d and in batch %d", i, batchOf[i], b.Epoch)
 			}
 			batchOf[i] = b.Epoch
-			if plan[i].From != from || plan[i].To != to {
+			if !b.goesTo(plan[i]) {
 				bad("job %d, batch %d: slot %d does not go from group %d to group %d", j.ID, b.Epoch, i, from, to)
 			}
 			if !b.fits(s.Slots[i], j.ID) {
@@ -147,11 +148,14 @@ func (s *State) checkBatches(j Job, plan [SlotCount]SlotMove, bad func(string, .
 // fits says whether a slot of a batch is at the batch's step.
 func (b Batch) fits(slot Slot, job uint64) bool {
 	from, to := b.Pair()
+	moving := Slot{Group: from, Target: to, Epoch: b.Epoch, Job: job, Reverse: b.Was != 0}
 	switch b.Phase {
 	case BatchHolding:
-		return slot == Slot{Phase: PhaseHolding, Group: from, Target: to, Epoch: b.Epoch, Job: job}
+		moving.Phase = PhaseHolding
+		return slot == moving
 	case BatchMigrating:
-		return slot == Slot{Phase: PhaseMigrating, Group: from, Target: to, Epoch: b.Epoch, Job: job}
+		moving.Phase = PhaseMigrating
+		return slot == moving
 	case BatchCleaning:
 		return slot == Slot{Phase: PhaseServing, Group: from} || slot == Slot{Phase: PhaseServing, Group: to}
 	}

@@ -47,6 +47,7 @@ func (s JobState) Finished() bool { return s == JobDone || s == JobCancelled || 
 
 // BatchPhase says which step of a move a batch is at.
 //
+//	migrating --SlotsReverse, at a cancelled job's end--> holding, the other way
 //	holding --SlotsMigrate--> migrating --SlotsDone--> cleaning --SlotsCleaned--> (gone)
 //	holding --SlotsRelease--> cleaning
 type BatchPhase string

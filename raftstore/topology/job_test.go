@@ -102,7 +102,8 @@ func (w *walk) checkSafe(before, after *State, body Body) {
 		case PhaseServing:
 			ok = was.Phase == PhaseMigrating && is.Group == was.Target || was.Phase == PhaseHolding && is.Group == was.Group
 		case PhaseHolding:
-			ok = was.Phase == PhaseServing && is.Group == was.Group && is.Epoch == after.Epoch
+			ok = is.Epoch == after.Epoch && (was.Phase == PhaseServing && is.Group == was.Group ||
+				was.Phase == PhaseMigrating && !was.Reverse && is.Reverse && is.Group == was.Target && is.Target == was.Group)
 		case PhaseMigrating:
 			want := was
 			want.Phase = PhaseMigrating
@@ -156,6 +157,9 @@ func (w *walk) body() Body {
 	case 13:
 		return JobReport{ID: job.ID, Progress: JobProgress{Keys: int64(w.pick.IntN(9)), ETA: int64(w.pick.IntN(9)) - 2}, Reason: "busy"}
 	case 14:
+		if w.pick.IntN(3) > 0 {
+			return SlotsReverse{Job: job.ID, Epoch: epoch}
+		}
 		return GroupDel{ID: w.group()}
 	}
 	group := w.group()
@@ -200,10 +204,12 @@ func nextStep(s *State) Body {
 		j := s.Jobs[id]
 		for _, b := range j.Batches {
 			switch {
-			case b.Phase == BatchHolding && (j.State == JobCancelling || s.turnedSince(b.Ranges[0], b.Epoch) != nil):
+			case b.Phase == BatchHolding && b.Was == 0 && (j.State == JobCancelling || s.turnedSince(b.Ranges[0], b.Epoch) != nil):
 				return SlotsRelease{Job: id, Epoch: b.Epoch}
 			case b.Phase == BatchHolding:
-				return SlotsMigrate{Job: id, Epoch: b.Epoch}
+				return SlotsMigrate{Job: id, Epoch: b.Epoch, Seen: s.Epoch}
+			case b.Phase == BatchMigrating && j.State == JobCancelling && b.Was == 0 && id%2 == 0:
+				return SlotsReverse{Job: id, Epoch: b.Epoch}
 			case b.Phase == BatchMigrating:
 				return SlotsDone{Job: id, Epoch: b.Epoch}
 			default:
@@ -266,7 +272,7 @@ func TestLateCommands(t *testing.T) {
 	hold := SlotsHold{Job: job, Moves: []SlotMove{{Start: 0, End: 1, From: 7, To: 8}}}
 	s = mustApply(t, s, hold)
 	late := []Body{hold}
-	for _, body := range []Body{SlotsMigrate{job, s.Epoch}, SlotsDone{job, s.Epoch}, SlotsCleaned{job, s.Epoch}} {
+	for _, body := range []Body{SlotsMigrate{Job: job, Epoch: s.Epoch}, SlotsDone{job, s.Epoch}, SlotsCleaned{job, s.Epoch}} {
 		s = mustApply(t, s, body)
 		late = append(late, body)
 		for _, old := range late {

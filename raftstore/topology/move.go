@@ -61,6 +61,17 @@ func (b SlotsHold) apply(s *State, _ Command, index uint64) *Error {
 type SlotsMigrate struct {
 	Job   uint64 `json:"job"`
 	Epoch uint64 `json:"epoch"`
+	// Seen is the epoch of the state, one without a turn of the two groups, by which fences and sets were made, where that
+	// is later than Epoch: a batch that was turned round is not released when a group
+	// gets another master, they are made again there.
+	Seen uint64 `json:"seen,omitempty"`
+}
+
+func (b SlotsMigrate) since() Format {
+	if b.Seen != 0 {
+		return 3
+	}
+	return 2
 }
 
 func (b SlotsMigrate) word() string { return "slots-migrate" }
@@ -72,11 +83,11 @@ func (b SlotsMigrate) apply(s *State, _ Command, _ uint64) *Error {
 	if err != nil {
 		return err
 	}
-	if j.State == JobCancelling {
+	if j.State == JobCancelling && j.Batches[at].Was == 0 {
 		return refuse(CodeStale, "job %d is being cancelled", j.ID)
 	}
 	// Fences were set at masters that may not be the masters any more.
-	if err := s.turnedSince(j.Batches[at].Ranges[0], b.Epoch); err != nil {
+	if err := s.turnedSince(j.Batches[at].Ranges[0], max(b.Epoch, b.Seen)); err != nil {
 		return err
 	}
 	for _, i := range j.Batches[at].Slots() {
@@ -105,6 +116,9 @@ func (b SlotsRelease) apply(s *State, _ Command, _ uint64) *Error {
 	if err != nil {
 		return err
 	}
+	if j.Batches[at].Was != 0 {
+		return refuse(CodeBusy, "batch %d of job %d was turned round and has to go on", b.Epoch, b.Job)
+	}
 	from, _ := j.Batches[at].Pair()
 	s.serve(j.Batches[at], from)
 	s.Jobs[j.ID] = j.withPhase(at, BatchCleaning)
@@ -122,6 +136,9 @@ func (b SlotsDone) word() string { return "slots-done" }
 
 func (b SlotsDone) describe(s *State) string {
 	batch, _ := s.Jobs[b.Job].Batch(b.Epoch)
+	if batch.Was != 0 {
+		return fmt.Sprintf("moved back: %s (job %d)", describeMoves(batch.Ranges), b.Job)
+	}
 	return fmt.Sprintf("moved: %s (job %d)", describeMoves(batch.Ranges), b.Job)
 }
 
@@ -132,7 +149,9 @@ func (b SlotsDone) apply(s *State, _ Command, _ uint64) *Error {
 	}
 	_, to := j.Batches[at].Pair()
 	s.serve(j.Batches[at], to)
-	j.Progress.SlotsDone += countSlots(j.Batches[at].Ranges)
+	if j.Batches[at].Was == 0 {
+		j.Progress.SlotsDone += countSlots(j.Batches[at].Ranges)
+	}
 	s.Jobs[j.ID] = j.withPhase(at, BatchCleaning)
 	return nil
 }

@@ -5,6 +5,7 @@ import "fmt"
 // Phase says what is happening to a slot.
 //
 //	PhaseUnassigned --SlotsAssign--> PhaseServing
+//	PhaseMigrating --SlotsReverse--> PhaseHolding, the other way
 //	PhaseServing --SlotsHold--> PhaseHolding --SlotsMigrate--> PhaseMigrating --SlotsDone--> PhaseServing (at Target)
 //	                            PhaseHolding --SlotsRelease--> PhaseServing (at Group)
 type Phase uint8

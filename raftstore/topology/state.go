@@ -47,6 +47,9 @@ type Slot struct {
 	// slot does not move.
 	Epoch uint64 `json:"epoch,omitempty"`
 	Job   uint64 `json:"job,omitempty"`
+	// Reverse: the slot goes back in the middle of a move: Group has a set, named as
+	// the moved sets of Epoch, of the keys whose values at Target don't count.
+	Reverse bool `json:"reverse,omitempty"`
 }
 
 // Group is a master redis-server and its replicas.
