@@ -39,7 +39,13 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 		return err
 	}
 	if b.Was != 0 {
-		if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
+		if err := r.drop(ctx, s, t.from, func(dst []byte) []byte {
+			return fence.AppendDropMoved(dst, t.epoch, slots)
+		}, t.epoch); err != nil {
+			return err
+		}
+		// What had begun to be copied there before.
+		if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropBig(dst, b.Was) }, b.Was); err != nil {
 			return err
 		}
 	}

@@ -275,7 +275,10 @@ func TestPlan(t *testing.T) {
 	s.must(topology.JobSetState{ID: job, State: topology.JobPaused})
 	check("paused", observation{})
 	s.must(topology.JobSetState{ID: job, State: topology.JobCancelling})
-	check("cancelling", observation{}, task{held, []topology.SlotMove{first}})
+	turned := held
+	turned.step = stepReverse
+	check("cancelling", observation{}, task{turned, []topology.SlotMove{first}})
+	check("cancelling, the mover is still at work", observation{active: map[taskKey]bool{held: true}})
 	s.must(topology.SlotsDone{Job: job, Epoch: epoch})
 	held.step = stepClean
 	check("cleaning", observation{}, task{held, []topology.SlotMove{first}})
