@@ -35,7 +35,7 @@ func (o *Ops) GroupDetach(ctx context.Context, who Caller, r GroupDetach) (Done,
 		return Done{}, refuse(topology.CodeBusy, "attach another one first, or say FORCE",
 			"server %s is the only replica of group %d, whose data would have no copy", r.Addr, r.ID)
 	}
-	if err := o.proposeFor(ctx, who, g, topology.ServerDetach{Group: r.ID, Addr: r.Addr}); err != nil {
+	if err := o.proposeFor(ctx, who, g, topology.ServerDetach{Group: r.ID, Addr: r.Addr, Force: r.Force}); err != nil {
 		return Done{}, err
 	}
 	done := Done{}
