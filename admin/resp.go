@@ -135,6 +135,7 @@ func (o *Ops) grasp(c *call, args [][]byte) (*command, [][]byte, error) {
 func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) error {
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
 	defer cancel()
+	before := o.cfg.Store.State().Epoch
 	done, err := do(ctx, o, c.caller)
 	c.epoch = o.cfg.Store.State().Epoch
 	if err != nil {
@@ -142,9 +143,30 @@ func (o *Ops) lead(c *call, words string, timeout time.Duration, do change) erro
 		return err
 	}
 	if !isDry(done) {
-		o.log.Info("changed", "command", words, "caller", string(c.caller), "epoch", c.epoch)
+		o.logChange(c, words, before)
 	}
 	return c.give(done)
+}
+
+// logChange says what a command has changed, in the words of the history, which holds
+// no secrets. Not everything changes the table.
+func (o *Ops) logChange(c *call, words string, before uint64) {
+	var what []string
+	for _, change := range o.cfg.Store.State().History {
+		if change.Epoch > before && change.Who == string(c.caller) {
+			what = append(what, change.What)
+		}
+	}
+	if len(what) == 0 {
+		o.log.Info("command carried out", "command", words, "caller", string(c.caller))
+		return
+	}
+	const shown = 5 // an import changes hundreds of things
+	text := strings.Join(what[:min(shown, len(what))], "; ")
+	if len(what) > shown {
+		text += fmt.Sprintf("; and %d more", len(what)-shown)
+	}
+	o.log.Info("changed", "command", words, "what", text, "caller", string(c.caller), "epoch", c.epoch)
 }
 
 // isDry says whether an answer only tells what would be done.

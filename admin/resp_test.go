@@ -209,3 +209,21 @@ func FuzzServeRESP(f *testing.F) {
 		}
 	})
 }
+
+// TestLogSaysWhatChanged: the line of a change is what the history says of it.
+func TestLogSaysWhatChanged(t *testing.T) {
+	c := newFakeCluster(t, newFakeServers())
+	var log strings.Builder
+	c.nodes["n1"].ops.log = slog.New(slog.NewTextHandler(&log, nil))
+	ask(t, c.nodes["n1"], "CODIS.CONFIG SET timeout 7m")
+	ask(t, c.nodes["n1"], "CODIS.CONFIG SET backend-password hush")
+	ask(t, c.nodes["n1"], "CODIS.NODE TRANSFER n2")
+	for _, want := range []string{`what="setting timeout is \"7m\""`, `what="setting backend-password changed"`, `msg="command carried out" command="CODIS.NODE TRANSFER"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in\n%s", want, &log)
+		}
+	}
+	if strings.Contains(log.String(), "hush") {
+		t.Errorf("a secret in\n%s", &log)
+	}
+}

@@ -34,6 +34,9 @@ func Reserve(ctx context.Context, cfg *Config, log *slog.Logger) (*Ports, error)
 		l, err := listen(ctx, want.addr, log.With("flag", want.flag))
 		if err != nil {
 			p.Release()
+			if errors.Is(err, errLent) {
+				return nil, fmt.Errorf("%s %s: %w for %v; %s", want.flag, want.addr, err, portPatience, lentAdvice(want.addr))
+			}
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return nil, fmt.Errorf("%s %s: the port is in use by another process; stop that one or choose another port", want.flag, want.addr)
 			}
@@ -45,6 +48,19 @@ func Reserve(ctx context.Context, cfg *Config, log *slog.Logger) (*Ports, error)
 	return p, nil
 }
 
+// errLent is returned when nobody listens on a port and yet it is taken.
+var errLent = errors.New("the port is lent to an outgoing connection of this machine")
+
+// lentAdvice says how to get out of this for good.
+func lentAdvice(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return fmt.Sprintf("choose a port outside of the range in /proc/sys/net/ipv4/ip_local_port_range, or keep the kernel from lending this one: "+
+		"sysctl -w net.ipv4.ip_local_reserved_ports=%s (a list)", port)
+}
+
+// stillWaiting is how often listen says that it waits.
+const stillWaiting = 10 * time.Second
+
 // portPatience is how long listen waits for a port that the kernel has lent to an
 // outgoing connection: as long as such a connection lingers after its end.
 const portPatience = 70 * time.Second
@@ -53,19 +69,26 @@ const portPatience = 70 * time.Second
 // default ports are in the range from which the kernel serves outgoing connections.
 func listen(ctx context.Context, addr string, log *slog.Logger) (net.Listener, error) {
 	var lc net.ListenConfig
-	waiting := false
+	var said time.Time
 	for end := time.Now().Add(portPatience); ; {
 		l, err := lc.Listen(ctx, "tcp", addr)
-		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			if err == nil && !said.IsZero() {
+				log.Info("the port is free now", "addr", addr)
+			}
 			return l, err
 		}
 		if conn, dialErr := net.DialTimeout("tcp", addr, time.Second); dialErr == nil {
 			conn.Close()
 			return nil, err
 		}
-		if !waiting {
-			waiting = true
-			log.Warn("the port is lent to an outgoing connection, waiting until it is free", "addr", addr, "at-most", portPatience)
+		left := time.Until(end).Round(time.Second)
+		if left <= 0 {
+			return nil, errLent
+		}
+		if time.Since(said) >= stillWaiting {
+			said = time.Now()
+			log.Warn("waiting for the port, which the kernel has lent to an outgoing connection", "addr", addr, "at_most", left, "advice", lentAdvice(addr))
 		}
 		select {
 		case <-ctx.Done():
