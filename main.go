@@ -443,7 +443,7 @@ func (s stateForAdmin) Status() admin.Status {
 		ID: st.ID, Role: string(st.Role), LeaderID: st.LeaderID, LeaderAddr: st.LeaderAddr,
 		Term: st.Term, CommitIndex: st.CommitIndex, AppliedIndex: st.AppliedIndex,
 		Voters: st.Voters, Nonvoters: st.Nonvoters, LastContact: st.LastContact,
-		Joined: st.Joined, Removed: st.Removed, Unreachable: st.Unreachable, Leases: leasesForAdmin(st),
+		DiskError: st.DiskError, Joined: st.Joined, Removed: st.Removed, Unreachable: st.Unreachable, Leases: leasesForAdmin(st),
 	}
 }
 

@@ -51,6 +51,9 @@ type Status struct {
 	// LastContact is how long ago this node heard from the leader; 0 on the
 	// leader, negative when it never did.
 	LastContact time.Duration
+	// DiskError is why this node's disk refuses the log of the table; nil when all is
+	// well.
+	DiskError error
 	// Joined says that the node is a member and has the table.
 	Joined bool
 	// Removed says that the node was taken out of the cluster.

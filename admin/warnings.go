@@ -107,6 +107,12 @@ func (w *warner) raft(obs Observation) {
 	} else if !st.Joined {
 		w.add(LevelDegraded, "joining", "node %s is not a member yet, its table may be old or empty; see its log for what it waits for", st.ID)
 	}
+	if st.DiskError != nil {
+		w.add(LevelDegraded, "disk", "the disk of node %s refuses the log of the table, so it can't lead or follow: %v; free some space, it goes on by itself", st.ID, st.DiskError)
+	}
+	if format := obs.State.Format; obs.State.ClusterID != "" && format < topology.StateFormat {
+		w.add(LevelNotice, "upgrade", "the cluster goes by format %d, this node knows %d: what is new works once every node runs this version; CODIS.NODES shows theirs", format, topology.StateFormat)
+	}
 	if st.LeaderID == "" {
 		w.add(LevelDegraded, "no-leader", "there is no leader: nothing can be changed, and nodes stop serving data when their leases end (setting on-quorum-loss); %s", leaderHint(st))
 	} else if st.LastContact > silentAfter {
@@ -128,6 +134,9 @@ func (w *warner) raft(obs Observation) {
 
 // leaderHint says how a cluster without a leader gets one.
 func leaderHint(st Status) string {
+	if st.DiskError != nil {
+		return fmt.Sprintf("the disk of node %s refuses writes (%v): free some space there", st.ID, st.DiskError)
+	}
 	if len(st.Voters) == 0 {
 		return "start the other nodes"
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 // of two servers with all slots.
 func healthy() Observation {
 	s := topology.NewState()
+	s.ClusterID, s.Format = "c0ffee", topology.StateFormat
 	for i := range s.Slots {
 		s.Slots[i] = topology.Slot{Phase: topology.PhaseServing, Group: 1 + i/512}
 	}
@@ -62,6 +64,9 @@ func TestWarnings(t *testing.T) {
 		return func(o *Observation) { o.Status.Voters, o.Status.Nonvoters = voters, nonvoters }
 	}
 	tests := []warningTest{
+		{"the disk is full", func(o *Observation) { o.Status.DiskError = errors.New("no space left on device") }, "degraded",
+			[]string{"disk"}, "node n1 refuses the log of the table"},
+		{"an older version", func(o *Observation) { o.State.Format = 2 }, "ok", []string{"upgrade"}, "format 2"},
 		{"healthy", func(*Observation) {}, "ok", nil, ""},
 		{"no prober", func(o *Observation) { o.Servers = nil }, "ok", nil, ""},
 		{"not joined", func(o *Observation) { o.Status.Joined = false }, "degraded", []string{"joining"}, "node n1"},

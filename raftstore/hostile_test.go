@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,6 +198,42 @@ func TestFailingDisk(t *testing.T) {
 	fine := func() error { return nil }
 	leader.logs.before.Store(&fine)
 	sameTables(t, nodes...)
+}
+
+// TestFullDiskAlone: a single node whose disk is full has nobody to hand over to. It says
+// so once, not at each of Raft's attempts, tells callers why nothing can be changed,
+// and goes on by itself when there is room again.
+func TestFullDiskAlone(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "n1")
+	var log logs
+	n.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	n.cfg.ProposeTimeout = 2 * time.Second
+	n.open()
+	waitFor(t, "a cluster of one", func() bool { return settled(n) })
+	var attempts atomic.Int64
+	full := func() error { attempts.Add(1); return errors.New("no space left on device") }
+	n.logs.before.Store(&full)
+	_, err := n.Propose(t.Context(), topology.Command{Body: setting(1)})
+	if !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("a change: %v", err)
+	}
+	waitFor(t, "some attempts", func() bool { return attempts.Load() > 5 })
+	if err := n.Status().DiskError; err == nil {
+		t.Error("the status does not tell")
+	}
+	for line, most := range map[string]int{"the disk refuses the log": 1, "there is no leader": 1, "no longer leads": 1, "level=ERROR": 2} {
+		if got := log.count(line); got > most {
+			t.Errorf("%d lines with %q after %d attempts:\n%s", got, line, attempts.Load(), &log.text)
+		}
+	}
+	fine := func() error { return nil }
+	n.logs.before.Store(&fine)
+	waitFor(t, "the node to lead again", func() bool { return n.IsLeader() && n.Status().DiskError == nil })
+	mustPropose(t, n, setting(2))
+	if log.count("the disk takes the log again") != 1 {
+		t.Error("the end is not told")
+	}
 }
 
 func random(n int) []byte {

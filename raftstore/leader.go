@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -46,8 +47,8 @@ func (s *Store) term() (again bool) {
 // lead does all that only the leader does, and returns when leadership ends.
 func (s *Store) lead(ctx context.Context) {
 	term := s.raft.CurrentTerm()
-	s.log.Info("this node leads the cluster", "term", term)
-	defer s.log.Info("this node no longer leads", "term", term)
+	s.tell(slog.LevelInfo, "this node leads the cluster", "term", term)
+	defer func() { s.tell(slog.LevelInfo, "this node no longer leads", "term", term) }()
 	s.resetUnreachable()
 	// Last in, first out: nobody is granted a lease any more when the work is waited
 	// for.

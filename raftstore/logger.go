@@ -61,6 +61,22 @@ func newQuietRaftLogger(log *slog.Logger) hclog.Logger {
 	return &raftLogger{out: log, name: "raft", seen: &repeats{last: map[string]time.Time{}}, quiet: func() bool { return true }}
 }
 
+// lessNews has the level of Raft's lines that are less to a person than Raft makes of
+// them: what happens whenever a node joins, or leadership is handed over, and a peer
+// that is away, which is not this node's error.
+var lessNews = map[string]slog.Level{
+	"appendEntries rejected, sending older logs":   slog.LevelDebug,
+	"peer has newer term, stopping replication":    slog.LevelDebug,
+	"failed to commit logs":                        slog.LevelDebug, // logStore tells
+	"heartbeat timeout reached, starting election": slog.LevelDebug, // "there is no leader" was said
+	"failed to contact":                            slog.LevelDebug, // failed heartbeats say more
+	"failed to heartbeat to":                       slog.LevelWarn,
+	"failed to appendEntries to":                   slog.LevelWarn,
+	"failed to make requestVote RPC":               slog.LevelWarn,
+	"failed to make requestPreVote RPC":            slog.LevelWarn,
+	"failed to pipeline appendEntries":             slog.LevelWarn,
+}
+
 func (l *raftLogger) levelOf(level hclog.Level) slog.Level {
 	switch {
 	case l.quiet():
@@ -75,6 +91,9 @@ func (l *raftLogger) levelOf(level hclog.Level) slog.Level {
 
 func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 	severity := l.levelOf(level)
+	if less, ok := lessNews[msg]; ok {
+		severity = min(severity, less)
+	}
 	if severity > slog.LevelDebug {
 		// The first argument is the peer that a line is about, if it is about one.
 		line := msg

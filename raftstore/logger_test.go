@@ -23,7 +23,7 @@ func TestRaftLogger(t *testing.T) {
 	}
 	quiet = true
 	l.Error("not while stopping")
-	if got := strings.Count(out.String(), "level=ERROR"); got != 2 || strings.Count(out.String(), "\n") != 2 {
+	if got := strings.Count(out.String(), "level=WARN"); got != 2 || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("one line a peer is wanted, got:\n%s", out.String())
 	}
 }

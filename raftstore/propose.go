@@ -78,6 +78,8 @@ func (s *Store) withLeader(ctx context.Context, try func(leader string) error) e
 		err := ErrNoLeader
 		if leader := s.leaderID(); leader != "" {
 			err = try(leader)
+		} else if refusal := s.logs.refusal(); refusal != nil {
+			err = fmt.Errorf("%w; the disk of node %s refuses writes: %w", ErrNoLeader, s.self.ID, refusal)
 		}
 		var final permanent
 		switch {

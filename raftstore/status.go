@@ -1,6 +1,8 @@
 package raftstore
 
 import (
+	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -50,6 +52,8 @@ type Status struct {
 	Nodes map[string]NodeLease
 	// Joined says whether this node has been in the table.
 	Joined bool
+	// DiskError is why this node's disk refuses its log; nil when all is well.
+	DiskError error
 	// Removed says whether this node was removed from its cluster.
 	Removed bool
 }
@@ -76,6 +80,7 @@ func (s *Store) Status() Status {
 		ID: s.self.ID, ClusterID: state.ClusterID,
 		Term:     s.raft.CurrentTerm(),
 		LeaderID: s.leaderID(), LastContact: -1, LeaseLeft: s.lease.left(s.now()), Joined: s.seen.Load(), Removed: s.removed.Load(),
+		DiskError: s.logs.refusal(),
 	}
 	status.CommitIndex, status.AppliedIndex = s.progress()
 	if book := s.leases.Load(); book != nil {
@@ -175,10 +180,10 @@ func (s *Store) noteEvent(event raft.Observation) {
 	switch data := event.Data.(type) {
 	case raft.LeaderObservation:
 		if data.LeaderID == "" {
-			s.log.Warn("there is no leader")
+			s.tell(slog.LevelWarn, "there is no leader")
 		} else {
 			s.leaders.Add(1)
-			s.log.Info("the leader is known", "leader", string(data.LeaderID))
+			s.tell(slog.LevelInfo, "the leader is known", "leader", string(data.LeaderID))
 		}
 		s.leaderChanged.all()
 		return
@@ -195,6 +200,15 @@ func (s *Store) noteEvent(event raft.Observation) {
 		defer s.mu.Unlock()
 		delete(s.unreachable, string(data.Peer.ID))
 	}
+}
+
+// tell logs what happens to leadership. While the disk refuses the log it happens all
+// the time, and is no news.
+func (s *Store) tell(level slog.Level, msg string, args ...any) {
+	if s.logs.refusal() != nil {
+		level = slog.LevelDebug
+	}
+	s.log.Log(context.Background(), level, msg, args...)
 }
 
 func (s *Store) resetUnreachable() {

@@ -39,6 +39,12 @@ func (l *logs) contains(text string) bool {
 	return strings.Contains(l.text.String(), text)
 }
 
+func (l *logs) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
 // TestCopyDoesNotStart: a copy of the directory of a node that runs is refused at
 // once, and the node that runs says so too.
 func TestCopyDoesNotStart(t *testing.T) {
