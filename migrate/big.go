@@ -296,6 +296,7 @@ func (b *bigKeys) finish(ctx context.Context, key fence.Key, bytes int64) error 
 
 // copier returns what copies a key and says how far it is.
 func (b *bigKeys) copier(key bigKey) *bigkey.Copier {
+	began := time.Now() // of the part that is on its way
 	return &bigkey.Copier{
 		From: b.from, To: b.to, Epoch: b.task.epoch,
 		Pace: func(ctx context.Context, bytes int64) error {
@@ -303,7 +304,12 @@ func (b *bigKeys) copier(key bigKey) *bigkey.Copier {
 			if err := b.tally.limit.wait(ctx, b.run.c.store.State(), b.task.job, 0, bytes); err != nil {
 				return err
 			}
-			return b.brake(ctx)
+			if err := b.pace.after(ctx, time.Since(began)); err != nil {
+				return err
+			}
+			err := b.brake(ctx)
+			began = time.Now()
+			return err
 		},
 		Sync: func(ctx context.Context) error { return b.replicas(ctx, b.to) },
 		Progress: func(p bigkey.Progress) {

@@ -104,7 +104,7 @@ func (m *mover) look(ctx context.Context, master int) error {
 	}
 	total := number(resp.ParseInfo(r.Text()), "total_commands_processed")
 	var owned int64
-	for _, l := range append(m.links(), m.pings[master]) {
+	for _, l := range append(m.links(), m.pings[master], m.big.from, m.big.to) {
 		if l.group == m.pings[master].group {
 			owned += l.commands.Load()
 		}
