@@ -394,6 +394,13 @@ func apiSession(a *apiClient) {
 		return nil
 	})
 	a.ask(200, "PATCH /settings", `{"timeout":"5m"}`)
+	server := resptest.StartRedis(a.tb)
+	text := fmt.Sprintf(`{"codis_export":1,"groups":[{"id":1,"master":%q,"servers":[{"addr":%q}]}],"slots":[{"start":0,"end":1023,"group":1}]}`, server.Addr, server.Addr)
+	a.ask(200, "POST /import?dry_run=true", text)
+	a.ask(200, "POST /import", text)
+	if o := a.ask(200, "GET /overview", ""); !bytes.Contains(o, []byte(`"slots_assigned":1024`)) {
+		a.tb.Errorf("after the import: %s", o)
+	}
 	a.ask(204, "DELETE /session", "")
 }
 

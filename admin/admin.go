@@ -2,7 +2,8 @@
 // look at a cluster and change it. Each operation is one method of Ops that
 // takes a typed request and gives a typed result; the skins translate and do
 // nothing else: CODIS.* over RESP (ServeRESP), the command line (admin/cli,
-// which speaks RESP to any node) and the HTTP listener with health and metrics.
+// which speaks RESP to any node), HTTP (JSON, which admin/api serves) and the
+// listener with health and metrics.
 // The replicated state is raftstore's, the checks of redis-servers are
 // migrate/failover's; both come in through the interfaces Store and Servers.
 // The router calls ServeRESP for clients, raftstore calls ServeForwarded for

@@ -37,15 +37,9 @@ func takeBody(w http.ResponseWriter, r *http.Request) error {
 // body is an empty object.
 func decode[T any](r *http.Request) (T, error) {
 	var v T
-	text, err := io.ReadAll(r.Body)
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return v, problemf(http.StatusRequestEntityTooLarge, codeTooLarge, "the body has more than %d bytes", maxBody)
-	case err != nil:
-		return v, badRequest("the body can't be read: %v", err)
-	case len(bytes.TrimSpace(text)) == 0:
-		return v, nil
+	text, err := readBody(r)
+	if err != nil || len(bytes.TrimSpace(text)) == 0 {
+		return v, err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -56,6 +50,19 @@ func decode[T any](r *http.Request) (T, error) {
 		return v, badRequest("there is something behind the JSON object")
 	}
 	return v, nil
+}
+
+// readBody reads what takeBody has bounded.
+func readBody(r *http.Request) ([]byte, error) {
+	text, err := io.ReadAll(r.Body)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, problemf(http.StatusRequestEntityTooLarge, codeTooLarge, "the body has more than %d bytes", maxBody)
+	case err != nil:
+		return nil, badRequest("the body can't be read: %v", err)
+	}
+	return text, nil
 }
 
 // bodyProblem words what encoding/json says.

@@ -98,7 +98,7 @@ func attachServer(_ *API, r *http.Request) (ask, error) {
 }
 
 func detachServer(_ *API, r *http.Request) (ask, error) {
-	force, err := queryForce(r)
+	force, err := queryBool(r, "force")
 	return ask{words: forced([]string{"CODIS.GROUP", "DETACH", r.PathValue("id"), r.PathValue("addr")}, force)}, err
 }
 
@@ -120,7 +120,7 @@ func setZone(_ *API, r *http.Request) (ask, error) {
 }
 
 func removeNode(_ *API, r *http.Request) (ask, error) {
-	force, err := queryForce(r)
+	force, err := queryBool(r, "force")
 	return ask{words: forced([]string{"CODIS.NODE", "REMOVE", r.PathValue("id")}, force)}, err
 }
 
@@ -274,6 +274,21 @@ func repair(_ *API, r *http.Request) (ask, error) {
 	return ask{words: words}, err
 }
 
+// importCluster passes the text on as it is: it may be one of another version, or of
+// Codis 3.
+func importCluster(_ *API, r *http.Request) (ask, error) {
+	dry, err := queryBool(r, "dry_run")
+	if err != nil {
+		return ask{}, err
+	}
+	text, err := readBody(r)
+	words := []string{"CODIS.IMPORT", string(text)}
+	if dry {
+		words = append(words, "DRYRUN")
+	}
+	return ask{words: words}, err
+}
+
 // setSettings changes several settings, one after the other: all are checked before the
 // first is changed.
 func (a *API) setSettings(w http.ResponseWriter, r *http.Request) error {
@@ -321,17 +336,17 @@ func forced(words []string, force bool) []string {
 	return words
 }
 
-// queryForce reads the parameter force of a request without a body.
-func queryForce(r *http.Request) (bool, error) {
-	values, err := query(r, "force")
-	if err != nil || !values.Has("force") {
+// queryBool reads the one parameter of a request whose body has no place for it.
+func queryBool(r *http.Request, name string) (bool, error) {
+	values, err := query(r, name)
+	if err != nil || !values.Has(name) {
 		return false, err
 	}
-	force, err := strconv.ParseBool(values.Get("force"))
+	value, err := strconv.ParseBool(values.Get(name))
 	if err != nil {
-		return false, badRequest("force is %q, want true or false", values.Get("force"))
+		return false, badRequest("%s is %q, want true or false", name, values.Get(name))
 	}
-	return force, nil
+	return value, nil
 }
 
 // named is a number of a body that must be there.

@@ -56,6 +56,8 @@ func TestRequestsBecomeCommands(t *testing.T) {
 		{"PATCH /jobs/7", `{"keys_per_second":0}`, "CODIS.JOB 7 LIMIT KEYS 0"},
 		{"PATCH /jobs/7", `{"keys_per_second":1,"bytes_per_second":2}`, "CODIS.JOB 7 LIMIT KEYS 1 BYTES 2"},
 		{"PATCH /settings", `{"timeout":"5s","lease":"6s"}`, "CODIS.CONFIG SET lease 6s, CODIS.CONFIG SET timeout 5s"},
+		{"POST /import", `{"groups":[]}`, `CODIS.IMPORT {"groups":[]}`},
+		{"POST /import?dry_run=true", `{}`, "CODIS.IMPORT {} DRYRUN"},
 		{"POST /fsck/repair", `{}`, "CODIS.FSCK REPAIR"},
 		{"POST /fsck/repair", `{"orphans":true}`, "CODIS.FSCK REPAIR ORPHANS"},
 	}

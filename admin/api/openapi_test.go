@@ -63,7 +63,7 @@ func TestDocumentHasTheBodies(t *testing.T) {
 		"POST /session": loginBody{}, "POST /groups": groupBody{}, "PUT /groups/{id}/auth": authBody{},
 		"POST /groups/{id}/servers": memberBody{}, "POST /groups/{id}/promote": memberBody{}, "POST /groups/{id}/replace": memberBody{}, "PUT /groups/{id}/servers/{addr}/zone": zoneBody{},
 		"POST /slots/assign": assignBody{}, "POST /migrations": migrateBody{}, "POST /rebalance": rebalanceBody{},
-		"PATCH /jobs/{id}": limitBody{}, "PATCH /settings": map[string]string{}, "POST /fsck/repair": repairBody{},
+		"PATCH /jobs/{id}": limitBody{}, "PATCH /settings": map[string]string{}, "POST /import": map[string]any{}, "POST /fsck/repair": repairBody{},
 		"POST /nodes/{id}/transfer": struct{}{}, "POST /jobs/{id}/pause": struct{}{}, "POST /jobs/{id}/resume": struct{}{},
 		"POST /jobs/{id}/cancel": struct{}{},
 	}

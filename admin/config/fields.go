@@ -31,7 +31,7 @@ func fields() []field {
 		text("addr", "address for clients", d.Addr, func(c *Config) *string { return &c.Addr }),
 		text("unix", "path of a Unix socket for clients, beside --addr", "none", func(c *Config) *string { return &c.Unix }),
 		text("peer-addr", "address for the other nodes", "client port + 10000", func(c *Config) *string { return &c.PeerAddr }),
-		text("http-addr", "address for health checks and metrics", "client port + 20000", func(c *Config) *string { return &c.HTTPAddr }),
+		text("http-addr", "address for the web page, the HTTP API, health checks and metrics", "client port + 20000", func(c *Config) *string { return &c.HTTPAddr }),
 		text("advertise-addr", "address by which clients and other nodes reach --addr", "--addr", func(c *Config) *string { return &c.AdvertiseAddr }),
 		text("advertise-peer-addr", "address by which other nodes reach --peer-addr", "--peer-addr", func(c *Config) *string { return &c.AdvertisePeerAddr }),
 		text("advertise-http-addr", "address by which others reach --http-addr", "--http-addr", func(c *Config) *string { return &c.AdvertiseHTTPAddr }),
