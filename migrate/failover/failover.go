@@ -2,12 +2,13 @@
 // as holders of slots: it inspects one before it is attached to a group
 // (Inspect, CheckAttach), makes one follow a master (Follow), counts keys that
 // a server holds and its group does not own (CountForeign), and watches all of
-// them (Prober), which is what reads from replicas stand on.
+// them (Prober), which is what reads from replicas and votes stand on. On the
+// leader a Controller gives groups other masters, and keeps servers in the roles
+// that the table gives them.
 //
-// It decides nothing about the cluster: who is in which group is the replicated
-// state's business, which replica may serve a read is the router's. The admin
-// operations and main call it; it imports only the leaves raftstore/topology
-// and router/resp.
+// Who is in which group is the replicated state's business, which replica may
+// serve a read is the router's. The admin operations and main call it; it imports
+// only the leaves raftstore/topology, migrate/fence and router/resp.
 package failover
 
 import (
