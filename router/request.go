@@ -63,7 +63,7 @@ type request struct {
 	// bytes of the request.
 	slow    *slow
 	headLen uint8
-	head    [headSize]byte
+	head    *[headSize]byte // its own for good: clearing it would cost more than it does
 	// access is the key access that this request is a step of; nil for others.
 	access *access
 }
@@ -75,7 +75,7 @@ const maxKeptSlots = 64
 func (l *loop) newRequest(s *session, family uint8) *request {
 	q := l.freeRequests
 	if q == nil {
-		q = new(request)
+		q = &request{head: new([headSize]byte)}
 	} else {
 		l.freeRequests = q.next
 		q.next = nil
@@ -99,7 +99,7 @@ func (l *loop) freeRequest(q *request) {
 	if cap(slots) > maxKeptSlots {
 		slots = nil
 	}
-	*q = request{next: l.freeRequests, slots: slots}
+	*q = request{next: l.freeRequests, slots: slots, head: q.head}
 	l.freeRequests = q
 }
 
