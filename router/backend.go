@@ -190,7 +190,10 @@ func (b *backend) connect(ctx context.Context, opts resp.ClientOptions) error {
 	if reply, err := client.Do(ctx, "CLIENT", "ID"); err == nil {
 		b.clientID = reply.Int
 	}
-	if b.runID, err = askRunID(ctx, client); err != nil {
+	if b.runID, err = askRunID(ctx, client); err == nil {
+		err = b.l.r.scripts.load(ctx, client, b.runID)
+	}
+	if err != nil {
 		_ = client.Close()
 		return err
 	}

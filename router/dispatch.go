@@ -68,7 +68,7 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	case cmd.Policy == command.PolicySplit:
 		return s.split(cmd, args, frame)
 	case cmd.Policy == command.PolicyBroadcast:
-		return s.broadcast(cmd, frame)
+		return s.broadcast(cmd, args, frame)
 	default:
 		return s.forwardAny(cmd, frame)
 	}

@@ -103,6 +103,7 @@ type Router struct {
 	// clients counts connections, nextID numbers them.
 	clients atomic.Int64
 	nextID  atomic.Int64
+	scripts scripts
 	// files is how many clients there are descriptors for, warnedOf the maxclients
 	// that was too many.
 	files, warnedOf int

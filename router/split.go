@@ -179,7 +179,7 @@ func (s *session) sendPieces(cmd *command.Command, args [][]byte, pieces []piece
 
 // broadcast sends a command to every master that owns slots, and scripts and
 // functions to every master, because slots may come to it later.
-func (s *session) broadcast(cmd *command.Command, frame []byte) (taken bool) {
+func (s *session) broadcast(cmd *command.Command, args [][]byte, frame []byte) (taken bool) {
 	if !s.permitted(cmd) {
 		return true
 	}
@@ -210,6 +210,7 @@ func (s *session) broadcast(cmd *command.Command, frame []byte) (taken bool) {
 		}
 		pieces = append(pieces, piece{b: b})
 	}
+	s.shareScript(cmd, args, frame)
 	q := s.newJoined(cmd, len(pieces))
 	if cmd.Flags.Has(command.FlagFlush) {
 		l.enter(q, everySlot)
