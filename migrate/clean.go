@@ -52,6 +52,13 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	if err := r.drop(ctx, s, t.from, func(dst []byte) []byte { return fence.AppendDropFence(dst, t.epoch) }, t.epoch); err != nil {
 		return err
 	}
+	// The entry behind may finish the job, and what it says then stays.
+	if p, ok := r.c.Live(t.job); ok {
+		p.SlotsTotal, p.SlotsDone = 0, 0
+		if _, err := r.c.propose(ctx, topology.JobReport{ID: t.job, Progress: p, Reason: r.c.tallyOf(t.job).whyBut(t.taskKey)}); err != nil {
+			return stale(err)
+		}
+	}
 	_, err := r.c.propose(ctx, topology.SlotsCleaned{Job: t.job, Epoch: t.epoch})
 	return stale(err)
 }

@@ -212,6 +212,11 @@ func (c *cluster) lead(change ...func(*Config)) *controller {
 	return l
 }
 
+// leadMutant leads with one rule switched off.
+func (c *cluster) leadMutant(m mutant) *controller {
+	return c.lead(func(cfg *Config) { cfg.mutant = m })
+}
+
 // stop deposes the leader.
 func (l *controller) stop() {
 	l.cancel()

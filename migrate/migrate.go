@@ -56,6 +56,9 @@ type Config struct {
 	// SetupWindow is how long, by a server's own clock, fences may be set after the
 	// hold that they belong to was asked for.
 	SetupWindow time.Duration
+
+	// mutant is set by tests alone.
+	mutant mutant
 }
 
 // DefaultConfig has everything but Store and Name.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -212,10 +213,31 @@ func (m *mover) passes(ctx context.Context) error {
 // say shows why the batch does not get on; an empty reason, that it does.
 func (m *mover) say(reason string) { m.tally.say(m.task.taskKey, reason) }
 
-// checkMoved refuses to go on without some of the moved sets. They must not be
+// checkMoved refuses to go on without the fence, or some of the moved sets: a
+// replica may have become the master that never had them. They must not be
 // made again: what they knew kept deleted keys from coming back. A database that
 // had no keys has none of them; where all are lost, the restore script says so.
 func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
+	if m.run.c.cfg.mutant == mutantRemakeSets {
+		m.restores[0].out = fence.AppendSetMarkers(m.restores[0].out, m.task.epoch, m.list, math.MaxInt64)
+		if _, err := m.restores[0].do(ctx, 1); err != nil {
+			return err
+		}
+	}
+	batch := fence.NewBatch(m.task.epoch)
+	for db := range source.keys {
+		if _, err := m.scan.one(ctx, "SELECT", strconv.Itoa(db)); err != nil {
+			return err
+		}
+		m.scan.out = batch.AppendFence(m.scan.out)
+		frames, err := m.scan.do(ctx, 1)
+		if err != nil {
+			return err
+		}
+		if set, err := batch.ParseFence(frames[0]); err != nil || !set {
+			return m.scan.wrap(errors.Join(err, m.fenced()))
+		}
+	}
 	_, err := checkSets(ctx, m.restores[0], slices.Sorted(maps.Keys(source.keys)), m.task.epoch, m.list)
 	return err
 }
@@ -259,15 +281,22 @@ const (
 
 // replicas waits until the replicas of a link's group have what its master has
 // written, whoever asked for it: there is a write of its own before each WAIT. While they have not, the reason is shown and nothing goes on behind it.
-func (m *mover) replicas(ctx context.Context, l *link) error {
+func (m *mover) replicas(ctx context.Context, l *link) (err error) {
 	for round := 0; ; round++ {
 		n := need(m.run.c.store.State(), l.group, l.facts)
-		if n <= 0 {
+		if n <= 0 || m.run.c.cfg.mutant == mutantNoWait {
 			return nil
 		}
 		l.out = fence.AppendWaitWrite(l.out, m.task.epoch)
-		l.wait(n, waitRound)
-		frames, err := l.do(ctx, 2)
+		asked := l
+		if m.run.c.cfg.mutant == mutantWaitElsewhere {
+			if asked, err = m.elsewhere(ctx, l); err != nil {
+				return err
+			}
+			defer asked.close()
+		}
+		asked.wait(n, waitRound)
+		frames, err := asked.do(ctx, 2)
 		if err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func TestM_AllTypesMove(t *testing.T) {
 	c.waitDone(first, 60*time.Second)
 	checkSame(t, "source", contents(t, c.master(1)), nil)
 	checkSame(t, "target", contents(t, c.master(2)), want)
-	if p := c.job(first).Progress; p.SlotsDone != 1024 {
+	if p := c.job(first).Progress; p.SlotsDone != 1024 || p.Keys != int64(len(want)) || c.job(first).Reason != "" {
 		t.Errorf("progress %+v", p)
 	}
 	back := c.migrate(topology.JobOptions{}, topology.SlotMove{Start: 0, End: 1023, From: 2, To: 1})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -152,7 +153,7 @@ func (c *Controller) checkPair(ctx context.Context, s *topology.State, p pairMov
 		return nil, err
 	}
 	defer to.close()
-	for _, check := range []func(context.Context, *link, *link) error{i.format, i.modules, i.databases, i.memory, i.clocks, i.persistence} {
+	for _, check := range []func(context.Context, *link, *link) error{i.format, i.modules, i.databases, i.memory, i.clocks, i.persistence, i.clients} {
 		if err := check(ctx, from, to); err != nil {
 			return i.report, err
 		}
@@ -381,5 +382,26 @@ func (i *inspection) persistence(ctx context.Context, _, to *link) error {
 		return nil
 	}
 	i.add("persistence", ResultOK, "%d replicas, save %q, appendonly %q", replicas, value(frames[0]), value(frames[1]))
+	return nil
+}
+
+// clients: what a node that fell silent has sent is waited for by ending its
+// connections, so that must be allowed before anything is held.
+func (i *inspection) clients(ctx context.Context, from, to *link) error {
+	for _, l := range []*link{from, to} {
+		l.request("CLIENT", "LIST", "TYPE", "replica")
+		l.request("CLIENT", "KILL", "ID", strconv.FormatInt(math.MaxInt64, 10)) // nobody's
+		frames, err := l.do(ctx, 2)
+		if err != nil {
+			return err
+		}
+		for _, frame := range frames {
+			if resp.IsError(frame) {
+				i.add("clients", ResultFail, "%s does not let us end connections of silent nodes, allow CLIENT LIST and CLIENT KILL: %.80q", l.addr, frame)
+				return nil
+			}
+		}
+	}
+	i.add("clients", ResultOK, "connections of silent nodes can be ended")
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"codis/migrate/failover"
 	"codis/raftstore/topology"
 	"codis/router/resp"
 	"codis/router/resp/resptest"
@@ -26,27 +27,54 @@ func (c *cluster) all(from, to int) topology.SlotMove {
 	return topology.SlotMove{Start: 0, End: topology.SlotCount - 1, From: from, To: to}
 }
 
-// TestM6_NothingIsDeletedBeforeReplicasHaveIt stops the target's replica.
-func TestM6_NothingIsDeletedBeforeReplicasHaveIt(t *testing.T) {
+// deletedUnreplicated stops the target's replica in the middle of a move, and says
+// how many keys are deleted at the source while it stands. Then it lets the move end.
+func deletedUnreplicated(t *testing.T, mutant mutant) int64 {
+	t.Helper()
 	c := newCluster(t, layout{groups: 2, replicas: 1})
 	c.assign(1)
 	want := c.fill(1, 2000)
 	c.store.must(topology.SettingSet{Name: "migrate-keys-per-second", Value: "1000"})
-	leader := c.lead()
+	leader := c.leadMutant(mutant)
 	job := c.migrate(topology.JobOptions{}, c.all(1, 2))
 	waitFor(t, "first keys at the target", func() bool { p, _ := leader.Live(job); return p.Keys > 100 })
 	c.servers[2][1].Pause(t)
-	waitFor(t, "reason", func() bool { return strings.Contains(c.job(job).Reason, "nothing is deleted") })
+	if mutant == 0 {
+		waitFor(t, "reason", func() bool { return strings.Contains(c.job(job).Reason, "nothing is deleted") })
+	}
 	before := must(t, c.master(1).Client(t), "DBSIZE").Int
 	time.Sleep(700 * time.Millisecond) // more than one WAIT
-	if after := must(t, c.master(1).Client(t), "DBSIZE").Int; after != before {
-		t.Errorf("%d keys were deleted at the source while the target's replica had nothing", before-after)
-	}
+	deleted := before - must(t, c.master(1).Client(t), "DBSIZE").Int
 	c.store.must(topology.SettingSet{Name: "migrate-keys-per-second", Value: "0"})
 	c.servers[2][1].Continue(t)
 	c.waitDone(job, 30*time.Second)
 	checkSame(t, "source", contents(t, c.master(1)), nil)
 	checkSame(t, "target", contents(t, c.master(2)), want)
+	return deleted
+}
+
+func TestM6_NothingIsDeletedBeforeReplicasHaveIt(t *testing.T) {
+	if n := deletedUnreplicated(t, 0); n != 0 {
+		t.Errorf("%d keys were deleted at the source while the target's replica had nothing", n)
+	}
+}
+
+func TestMutant_WaitIsNeeded(t *testing.T) {
+	if n := deletedUnreplicated(t, mutantNoWait); n <= 0 {
+		t.Errorf("%d keys were deleted, the test would not notice", n)
+	}
+}
+
+// TestMutant_WaitOnTheSameConnection: before Redis 7.2 every connection's WAIT speaks
+// for all that was written when its last command ran.
+func TestMutant_WaitOnTheSameConnection(t *testing.T) {
+	info := resp.ParseInfo(must(t, resptest.StartRedis(t).Client(t), "INFO", "server").Text())
+	if v, ok := failover.ParseVersion(info["redis_version"]); !ok || v.Major < 7 || v.Major == 7 && v.Minor < 2 {
+		t.Skipf("this server is %s, the mutant does harm from 7.2 on", info["redis_version"])
+	}
+	if n := deletedUnreplicated(t, mutantWaitElsewhere); n <= 0 {
+		t.Errorf("%d keys were deleted, the test would not notice", n)
+	}
 }
 
 // TestM8_PauseResumeCancel stops a move in the middle, goes on, and turns back.
@@ -130,24 +158,44 @@ func TestL5_HoldIsReleased(t *testing.T) {
 	checkSame(t, "source", contents(t, c.master(1)), nil)
 }
 
-// TestM5_LostSets: a target that lost what it knew gets nothing more, and nothing
-// is deleted at the source.
-func TestM5_LostSets(t *testing.T) {
+// afterLoss empties the target in the middle of a move, and says how many keys are
+// deleted at the source after that, and how many the target has in the end.
+func afterLoss(t *testing.T, mutant mutant) (deleted, restored int64) {
+	t.Helper()
 	c := newCluster(t, layout{groups: 2})
 	c.assign(1)
 	c.fill(1, 2000)
-	leader := c.lead()
+	leader := c.leadMutant(mutant)
 	job := c.migrate(topology.JobOptions{KeysPerSecond: 1000}, c.all(1, 2))
 	waitFor(t, "progress", func() bool { p, _ := leader.Live(job); return p.Keys > 100 })
 	must(t, c.master(2).Client(t), "FLUSHALL")
 	waitFor(t, "reason", func() bool { return strings.Contains(c.job(job).Reason, "reserved keys are gone") })
 	left := must(t, c.master(1).Client(t), "DBSIZE").Int
-	time.Sleep(400 * time.Millisecond) // some retries
-	if now := must(t, c.master(1).Client(t), "DBSIZE").Int; now != left {
-		t.Errorf("%d keys deleted after the target lost its sets", left-now)
+	size := func() int64 { return must(t, c.master(1).Client(t), "DBSIZE").Int }
+	if mutant != 0 {
+		waitFor(t, "harm done by the mutant", func() bool { return size() < left })
+	} else {
+		time.Sleep(400 * time.Millisecond) // some retries
 	}
-	if n := must(t, c.master(2).Client(t), "DBSIZE").Int; n != 0 {
-		t.Errorf("%d keys at a target that can't tell which were deleted", n)
+	now := size()
+	return left - now, must(t, c.master(2).Client(t), "DBSIZE").Int
+}
+
+// TestM5_LostSets: a target that lost what it knew gets nothing more, and nothing
+// is deleted at the source.
+func TestM5_LostSets(t *testing.T) {
+	deleted, restored := afterLoss(t, 0)
+	if deleted != 0 {
+		t.Errorf("%d keys deleted after the target lost its sets", deleted)
+	}
+	if restored != 0 {
+		t.Errorf("%d keys at a target that can't tell which were deleted", restored)
+	}
+}
+
+func TestMutant_SetsAreNotMadeAgain(t *testing.T) {
+	if deleted, restored := afterLoss(t, mutantRemakeSets); deleted == 0 || restored == 0 {
+		t.Errorf("%d deleted, %d restored: the test would not notice", deleted, restored)
 	}
 }
 
@@ -200,6 +248,9 @@ func TestM1_Preflight(t *testing.T) {
 		}},
 		{"evicts at the source", "eviction", ResultWarn, func(t *testing.T, c *cluster) {
 			limit(t, c.master(1), "allkeys-random")
+		}},
+		{"CLIENT KILL is not allowed", "clients", ResultFail, func(t *testing.T, c *cluster) {
+			must(t, c.master(2).Client(t), "ACL", "SETUSER", "default", "-client|kill")
 		}},
 		{"database too high", "databases", ResultFail, func(t *testing.T, c *cluster) {
 			client := c.master(1).Client(t)

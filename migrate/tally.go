@@ -75,11 +75,17 @@ func (c *Controller) forgetReasons(planned []task, active map[taskKey]bool) {
 }
 
 // why is one of the reasons: that of the lowest epoch.
-func (t *tally) why() string {
+func (t *tally) why() string { return t.whyBut(taskKey{}) }
+
+// whyBut leaves out what a task has said.
+func (t *tally) whyBut(but taskKey) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	best, text := taskKey{}, ""
 	for key, reason := range t.reason {
+		if key == but {
+			continue
+		}
 		if text == "" || key.epoch < best.epoch || key.epoch == best.epoch && reason < text {
 			best, text = key, reason
 		}
