@@ -244,3 +244,50 @@ func groupRow(tb testing.TB, addr string) string {
 	tb.Fatal("CODIS.GROUPS names no master")
 	return ""
 }
+
+// TestRestartEmptyIsNotServed: a master is started again at once, with nothing in it.
+// No client ever reads from it; the replica, which has not copied that yet, takes over.
+func TestRestartEmptyIsNotServed(t *testing.T) {
+	master := resptest.StartRedis(t)
+	replica := resptest.StartRedis(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
+	do(t, master.Addr, "CONFIG", "SET", "repl-diskless-sync-delay", "0") // once: the next process waits 5 s, as is the default
+	waitFor(t, "the replica", func() error {
+		if info := do(t, replica.Addr, "INFO", "replication").Text(); !strings.Contains(info, "master_link_status:up") {
+			return errors.New("no link yet")
+		}
+		return nil
+	})
+	c := newCluster(t, 3, []string{master.Addr, replica.Addr})
+	for i := range 50 {
+		do(t, c.addr(i%3), "SET", fmt.Sprint("key", i), "v")
+	}
+	waitFor(t, "the keys at the replica", func() error {
+		if n := do(t, replica.Addr, "DBSIZE").Int; n != 50 {
+			return fmt.Errorf("%d keys", n)
+		}
+		return nil
+	})
+	seen := func() bool { return c.nodes[0].prober.Snapshot()[master.Addr].Keys == 50 }
+	waitFor(t, "a look at them", func() error {
+		if !seen() {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	master.Restart(t)
+	answers := 0
+	waitFor(t, "answers again", func() error {
+		reply, err := try(t, c.addr(answers%3), "GET", "key7")
+		if err != nil {
+			return err
+		}
+		if reply.Text() != "v" {
+			t.Fatalf("a client has read %q", reply.Text())
+		}
+		if answers++; answers < 20 {
+			return errors.New("some more")
+		}
+		return nil
+	})
+	waitGroup(t, c, 0, "the replica as the master", func(g topology.Group) bool { return g.Master == replica.Addr && g.Turn == nil })
+}
