@@ -35,6 +35,7 @@ function route(event) {
   const guest = store.session?.login_required && !store.session.logged_in;
   const view = guest ? "login" : Object.hasOwn(views, name) && name !== "login" ? name : "overview";
   const moved = store.route.view !== view;
+  if (moved) views[view].enter?.();
   change({ route: { view, id: id ?? null }, menu: false });
   follow(view === "overview");
   for (const resource of views[view].needs) {

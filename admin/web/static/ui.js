@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { load } from "./live.js";
-import { store } from "./store.js";
+import { redraw, store } from "./store.js";
 
 // page is a view's frame: its heading, what can be done there, its content.
 export function page({ title, lead, actions }, ...children) {
@@ -124,6 +124,32 @@ export function bar(share, kind) {
 // field is a labelled control of a form.
 export function field({ label, help, id }, control) {
   return h("div", { class: "field" }, h("label", { for: id }, label), control, help && h("p", { class: "note", id: `${id}-help` }, help));
+}
+
+// Filter keeps the rows that have what a person is looking for.
+export class Filter {
+  wanted = "";
+
+  // keep keeps the rows whose text has it.
+  keep(rows, text) {
+    return this.wanted === "" ? rows : rows.filter((row) => text(row).toLowerCase().includes(this.wanted));
+  }
+
+  // box draws the field, and how much is shown of how much.
+  box(shown, all, what) {
+    return h("div", { class: "strip", key: "filter" },
+      h("label", { for: "filter" }, "Filter"),
+      h("input", { id: "filter", type: "search", autocomplete: "off", spellcheck: "false", on: { input: (event) => {
+        this.wanted = event.target.value.trim().toLowerCase();
+        redraw();
+      } } }),
+      h("span", { class: "note", role: "status" }, `${shown.length} of ${all.length} ${what}`));
+  }
+
+  // reset forgets what was looked for, as its field does when the view is left.
+  reset() {
+    this.wanted = "";
+  }
 }
 
 // choice is a set of exclusive options, drawn as one control.

@@ -7,19 +7,29 @@ import { brief, bytes, count, dash, plural, span } from "../format.js";
 import { icon } from "../icons.js";
 import { moveCount } from "../plan.js";
 import { setting } from "../store.js";
-import { button, callout, card, choice, empty, groupClass, lamp, page, table, withData } from "../ui.js";
+import { button, callout, card, choice, empty, Filter, groupClass, lamp, page, table, withData } from "../ui.js";
 
 export const groups = {
   title: "Groups",
   needs: ["groups", "settings"],
+  enter: () => filter.reset(),
   render: () => page({
     title: "Groups", lead: "A group is a master and its replicas. Each slot belongs to one group.",
     actions: button("Add group…", { click: addGroup, kind: "primary", name: "plus" }),
   }, withData(["groups"], (list) => (list.length === 0
     ? empty({ name: "groups", title: "There are no groups yet", text: "A group needs one redis-server; two or more survive the loss of one." },
       button("Add the first group…", { click: addGroup, kind: "primary" }))
-    : [reads(), list.map((g) => group(g, list))]))),
+    : draw(list)))),
 };
+
+// few groups are seen at a glance.
+const few = 6;
+const filter = new Filter();
+
+function draw(list) {
+  const shown = filter.keep(list, (g) => [`group ${g.id}`, g.failover?.why, ...g.servers.flatMap((s) => [s.addr, s.state, s.zone])].join(" "));
+  return [reads(), list.length > few && filter.box(shown, list, "groups"), shown.map((g) => group(g, list))];
+}
 
 const known = (value) => value !== null && value !== undefined;
 

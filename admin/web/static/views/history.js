@@ -2,23 +2,20 @@
 
 import { h } from "../dom.js";
 import { count, when } from "../format.js";
-import { redraw } from "../store.js";
-import { empty, page, table, withData } from "../ui.js";
+import { empty, Filter, page, table, withData } from "../ui.js";
 
-let wanted = "";
+const filter = new Filter();
 
 export const history = {
   title: "History",
   needs: ["history"],
+  enter: () => filter.reset(),
   render: () => page({ title: "History", lead: "Who changed what, the latest first." },
     withData(["history"], (list) => {
       if (list.length === 0) return empty({ name: "history", title: "Nothing has been changed yet", text: "Every change is kept here with its author." });
-      const rows = [...list].sort((a, b) => b.epoch - a.epoch).filter((row) => `${row.who} ${row.what}`.toLowerCase().includes(wanted));
+      const rows = filter.keep([...list].sort((a, b) => b.epoch - a.epoch), (row) => `${row.who} ${row.what}`);
       return [
-        h("div", { class: "strip", key: "filter" },
-          h("label", { for: "filter" }, "Filter"),
-          h("input", { id: "filter", type: "search", autocomplete: "off", on: { input } }),
-          h("span", { class: "note", role: "status" }, `${rows.length} of ${list.length} changes`)),
+        filter.box(rows, list, "changes"),
         h("section", { class: "card flush", "aria-label": "Changes", key: "list" }, table({
           caption: "Changes", rows, id: (row) => row.epoch,
           columns: [
@@ -31,8 +28,3 @@ export const history = {
       ];
     })),
 };
-
-function input(event) {
-  wanted = event.target.value.toLowerCase();
-  redraw();
-}

@@ -2,24 +2,21 @@
 
 import { editSetting } from "../actions/settings.js";
 import { h } from "../dom.js";
-import { redraw } from "../store.js";
-import { button, page, table, withData } from "../ui.js";
+import { button, Filter, page, table, withData } from "../ui.js";
 
-let wanted = "";
+const filter = new Filter();
 
 export const settings = {
   title: "Settings",
   needs: ["settings"],
+  enter: () => filter.reset(),
   render: () => page({
     title: "Settings", lead: "They hold for all nodes and take effect at once.",
     actions: h("a", { class: "button", href: "/api/v1/export", download: "codis.json" }, "Download the table"),
   }, withData(["settings"], (list) => {
-    const rows = list.filter((row) => `${row.name} ${row.help}`.toLowerCase().includes(wanted));
+    const rows = filter.keep(list, (row) => `${row.name} ${row.help}`);
     return [
-      h("div", { class: "strip", key: "filter" },
-        h("label", { for: "filter" }, "Filter"),
-        h("input", { id: "filter", type: "search", autocomplete: "off", on: { input } }),
-        h("span", { class: "note", role: "status" }, `${rows.length} of ${list.length} settings`)),
+      filter.box(rows, list, "settings"),
       h("section", { class: "card flush", "aria-label": "Settings", key: "list" }, table({
         caption: "Settings", rows, id: (row) => row.name,
         columns: [
@@ -40,9 +37,4 @@ function value(row) {
     h("span", { class: changed ? "strong" : "" }, row.value === "" ? "empty" : row.value),
     changed && h("span", { class: "note block" }, `default ${row.default === "" ? "empty" : row.default}`),
   ];
-}
-
-function input(event) {
-  wanted = event.target.value.toLowerCase();
-  redraw();
 }

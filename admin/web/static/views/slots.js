@@ -57,10 +57,14 @@ function spread(ranges) {
   return cells;
 }
 
+// named is how many groups the legend has room for.
+const named = 16;
+
 function legend(groups, cells) {
   const moving = cells.filter((cell) => cell.target).length;
   return h("ul", { class: "legend", "aria-label": "Legend" },
-    groups.map((g) => h("li", { key: g.id }, groupChip(g.id, count(g.slots)))),
+    groups.slice(0, named).map((g) => h("li", { key: g.id }, groupChip(g.id, count(g.slots)))),
+    groups.length > named && h("li", { key: "more" }, h("span", { class: "note" }, `and ${groups.length - named} more; numbers on the map name them`)),
     moving > 0 && h("li", { key: "moving" }, h("span", { class: "chip" }, h("span", { class: "swatch moving", "aria-hidden": "true" }), "On the move", h("span", { class: "note" }, count(moving)))));
 }
 
