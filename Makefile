@@ -7,7 +7,7 @@ ARGS        ?=
 
 SERVERS     ?= redis-6.0 redis-8.0 valkey-8.0 valkey-8.1
 
-.PHONY: build demo test race compat fuzz bench bench-migrate chaos lint fmt deps generate
+.PHONY: build demo test race compat fuzz bench bench-migrate chaos lint fmt deps test-deps generate
 
 build: ## bin/codis
 	go build -ldflags "-X main.version=$(VERSION)" -o bin/codis .
@@ -15,13 +15,13 @@ build: ## bin/codis
 demo: build deps ## three nodes, two groups of a master and a replica, in the foreground
 	./bin/codis demo $(ARGS)
 
-test: deps ## all tests, against real redis-servers
+test: test-deps ## all tests, against real redis-servers
 	go test -timeout 15m $(ARGS) $(PACKAGES)
 
-race: deps ## all tests under the race detector
+race: test-deps ## all tests under the race detector
 	go test -race -timeout 25m $(ARGS) $(PACKAGES)
 
-compat: deps ## all tests against other servers: SERVERS="valkey-8.1"
+compat: test-deps ## all tests against other servers: SERVERS="valkey-8.1"
 	testdata/servers.sh bin/servers $(SERVERS)
 	@set -e; for name in $(SERVERS); do echo "== $$name"; \
 		PATH="$(CURDIR)/bin/servers/$$name:$$PATH" go test -timeout 15m $(ARGS) $(PACKAGES); done
@@ -48,8 +48,11 @@ lint: ## gofmt, go vet, staticcheck
 fmt:
 	gofmt -w .
 
-deps: ## what the tests and the demo need beside Go
-	testdata/install.sh redis-server redis-cli redis-benchmark promtool chromium
+deps: ## what the demo needs beside Go
+	testdata/install.sh redis-server redis-cli redis-benchmark
+
+test-deps: deps ## and what the tests need: a browser is large
+	testdata/install.sh promtool chromium
 
 generate: deps ## the command table, from a real server
 	go generate ./...
