@@ -54,9 +54,17 @@ func TestPageLogin(t *testing.T) {
 	}
 	p.run("reload", chromedp.Reload())
 	p.see("Nothing is on the move") // the session is still there
+	p.expectAway(true)
+	c.stop(0)
+	p.see("This node does not answer.")
+	c.start(0)
+	p.see("This cluster asks for its admin password.") // sessions end with the node
+	p.expectAway(false)
+	p.fill("password", "sesame")
+	p.press(kb.Enter)
+	p.see("Nothing is on the move")
 	p.click("Log out")
 	p.see("This cluster asks for its admin password.")
-	c.stop(0)
 }
 
 // TestPageIsFast measures the first paint, and that nothing else is fetched.
@@ -256,6 +264,6 @@ func TestPageLooks(t *testing.T) {
 		p.check(names[at] + " " + l.String())
 		p.shoot(dir, fmt.Sprintf("dialog-%d-%s", at, l), false)
 		p.press(kb.Escape)
-		p.wait("the dialog to close", `!document.querySelector("dialog[open]")`)
+		p.wait("the dialog to close and give the focus back", fmt.Sprintf(`!document.querySelector("dialog[open]") && document.activeElement === %s`, find(names[at])))
 	}
 }
