@@ -56,8 +56,8 @@ func (r *run) turn(ctx context.Context, group int) error {
 		t.after(ctx)
 		return nil
 	}
-	if ctx.Err() != nil {
-		return err // the next leader goes on
+	if ctx.Err() != nil || t.obeyed {
+		return err // the next leader goes on, or this one: if the candidate is gone by then, the turn is given up
 	}
 	r.remember(t.Epoch, Result{Err: err})
 	if _, abandoned := r.c.propose(ctx, topology.Command{Who: t.Who, Body: topology.TurnAbandon{Group: group, Epoch: t.Epoch, Reason: err.Error()}}); abandoned != nil {
@@ -94,6 +94,7 @@ type turning struct {
 	candidate *resp.Client
 	old       *resp.Client // of a switchover
 	paused    bool
+	obeyed    bool   // the candidate has been promoted by this turn
 	before    member // the candidate before its promotion
 	keys      int64  // that it had then
 }
@@ -151,11 +152,12 @@ func (t *turning) change(ctx context.Context) (topology.TurnDone, error) {
 		err := order{epoch: t.Epoch, faults: t.run.c.cfg.faults}.run(ctx, t.candidate)
 		if err != nil {
 			// It may have been obeyed: this turn is not given up unless it was not.
-			if t.candidate.Close(); errors.Is(err, errFenced) || errors.Is(err, errUnsent) || !t.obeyed(ctx) {
+			if t.candidate.Close(); errors.Is(err, errFenced) || errors.Is(err, errUnsent) || !t.hasObeyed(ctx) {
 				return none, fmt.Errorf("promote: %w", err)
 			}
 		}
 	}
+	t.obeyed = true
 	return t.outcome(ctx)
 }
 
@@ -203,8 +205,8 @@ func (t *turning) isDone(ctx context.Context) (bool, error) {
 	return there == t.Epoch, err
 }
 
-// obeyed looks on a new connection whether the candidate has been promoted.
-func (t *turning) obeyed(ctx context.Context) bool {
+// hasObeyed looks on a new connection whether the candidate has been promoted.
+func (t *turning) hasObeyed(ctx context.Context) bool {
 	c, err := dial(ctx, t.target(t.To))
 	if err != nil {
 		return false
