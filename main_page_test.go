@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +188,34 @@ func TestPageLosesItsNode(t *testing.T) {
 	}
 	c.start(1)
 	p.wait("the page to come back", `!document.querySelector(".banner") && !document.body.classList.contains("stale")`)
+	p.expectAway(false)
+}
+
+// TestPageWithoutEvents: a node that has no stream left for the page is asked for
+// everything instead, and the page says so.
+func TestPageWithoutEvents(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for taken := false; !taken; {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.http(0)+"/api/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		taken = answer.StatusCode == http.StatusServiceUnavailable
+	}
+	p := openPage(t, startBrowser(t), c.http(0))
+	p.expectAway(true)
+	p.see("This node sends no live updates.")
+	p.see("There are no servers yet.")
+	cancel()
+	p.wait("the stream to open", `!document.querySelector(".banner")`)
 	p.expectAway(false)
 }
 

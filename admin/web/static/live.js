@@ -97,13 +97,18 @@ function lost() {
   close();
   const wait = pause * (0.75 + Math.random() / 2);
   pause = Math.min(pause * 2, longestPause);
-  const since = store.link.state === "lost" ? store.link.since : Date.now();
-  change({ link: { state: "lost", since, tryAt: Date.now() + wait } });
-  timer = setTimeout(() => {
-    checkSession().finally(() => {
-      if (store.session?.logged_in || !store.session?.login_required) open();
-    });
-  }, wait);
+  const { state, since, answers } = store.link;
+  change({ link: { state: "lost", since: state === "lost" ? since : Date.now(), tryAt: Date.now() + wait, answers: state === "lost" && answers } });
+  timer = setTimeout(tryAgain, wait);
+}
+
+// tryAgain opens the stream again. A node that answers and yet sends no events, since
+// too many pages have them, is asked for everything instead.
+async function tryAgain() {
+  store.link.answers = await checkSession();
+  if (store.session?.login_required && !store.session.logged_in) return;
+  if (store.link.answers && pause > 2 * firstPause) resources.forEach(load);
+  open();
 }
 
 let onSession = () => {};
@@ -114,12 +119,14 @@ export function whenSession(then) {
   onSession = then;
 }
 
+// checkSession says whether the node answers.
 async function checkSession() {
   try {
     onSession(await get("/session"));
+    return true;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    // Still away: the stream will tell.
+    return false;
   }
 }
 

@@ -52,12 +52,12 @@ function navigation(views) {
 }
 
 function banner() {
-  const { state, since, tryAt } = store.link;
+  const { state, since, tryAt, answers } = store.link;
   if (state === "lost") {
     const wait = Math.max(0, Math.ceil((tryAt - Date.now()) / 1000));
     const heard = store.at.overview;
     return h("div", { class: "banner alarm", key: "lost" }, icon("offline"),
-      h("p", {}, h("strong", { role: "alert" }, "This node does not answer."), " ",
+      h("p", {}, h("strong", { role: "alert" }, answers ? "This node sends no live updates." : "This node does not answer."), " ",
         heard ? `What you see is ${span((Date.now() - heard) / 1000)} old. ` : "",
         wait > 0 ? `Trying again in ${wait} s.` : "Trying again…"),
       Date.now() - since > 3_000 && button("Try now", { click: retry }),
