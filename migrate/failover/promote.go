@@ -26,6 +26,25 @@ type Promote struct {
 // it is not. Unless forced, nothing is lost: the replica has all that was
 // acknowledged before the old master stops. It is for the leader.
 func (c *Controller) Promote(ctx context.Context, p Promote) (Result, error) {
+	return c.unlessRecorded(p.Group, func() (Result, error) { return c.promote(ctx, p) })
+}
+
+// unlessRecorded does something about a group again when only what is recorded of its
+// servers has changed meanwhile: a new master has a new history, and so have its
+// replicas a moment later.
+func (c *Controller) unlessRecorded(group int, do func() (Result, error)) (Result, error) {
+	for {
+		before := c.store.State().Groups[group]
+		result, err := do()
+		now := c.store.State().Groups[group]
+		if !errors.Is(err, &topology.Error{Code: topology.CodeStale}) || now.Epoch == before.Epoch ||
+			now.Turn != nil || now.Turned != before.Turned || now.Master != before.Master {
+			return result, err
+		}
+	}
+}
+
+func (c *Controller) promote(ctx context.Context, p Promote) (Result, error) {
 	r, err := c.leading()
 	if err != nil {
 		return Result{}, err
@@ -59,6 +78,10 @@ type Replace struct {
 // group's master. It may be a new process under the old address. What the old master
 // had and this one has not is lost, and is wiped there when it comes back.
 func (c *Controller) Replace(ctx context.Context, p Replace) (Result, error) {
+	return c.unlessRecorded(p.Group, func() (Result, error) { return c.replace(ctx, p) })
+}
+
+func (c *Controller) replace(ctx context.Context, p Replace) (Result, error) {
 	r, err := c.leading()
 	if err != nil {
 		return Result{}, err
