@@ -319,7 +319,7 @@ func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	}
 	r, err := router.New(router.Config{
 		NodeID: n.store.Status().ID, Addr: n.Config.Addr, Unix: n.Config.Unix, Host: host, Zone: n.Config.Zone,
-		Password: n.Config.Password, Version: versionText(), Loops: n.Config.Loops, Logger: n.log, Listener: p.Client,
+		Password: n.Config.Password, AdminPassword: n.Config.AdminPassword, Version: versionText(), Loops: n.Config.Loops, Logger: n.log, Listener: p.Client,
 		Clock: raftstore.Boottime, LeaseUntil: n.store.LeaseUntil, Acked: ops.Acked,
 	}, ops)
 	if err != nil {

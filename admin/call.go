@@ -17,6 +17,8 @@ type call struct {
 	// forwarded says that another node passed the command on: it is never
 	// passed on again.
 	forwarded bool
+	// readOnly says that the caller may not change anything.
+	readOnly bool
 	// json asks for the answer as JSON.
 	json  bool
 	reply []byte

@@ -14,6 +14,8 @@ const (
 	CodeNoLeader topology.Code = "NOLEADER"
 	// CodeUnknown: the change may have been made or not.
 	CodeUnknown topology.Code = "UNKNOWN"
+	// CodeNoPerm: the caller is not the operator.
+	CodeNoPerm topology.Code = "NOPERM"
 	// CodeServer: a redis-server is not fit for what was asked.
 	CodeServer topology.Code = "SERVER"
 )

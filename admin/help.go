@@ -23,7 +23,7 @@ func (o *Ops) Help() []string {
 		"    groups, rows: gid slots-now slots-then load-now|nil load-then|nil; checks, rows: from|nil to|nil name ok|warn|fail text.",
 		"A job runs by itself, whatever node leads; what it can't do it tries again, and its reason says why.",
 		"An error starts with a code: BADARG NOGROUP NOSERVER NONODE NOJOB EXISTS BUSY STALE: nothing was changed.",
-		"    SERVER: a redis-server is not fit for it. NOLEADER: there is nobody to make the change.",
+		"    NOPERM: it takes the admin password. SERVER: a redis-server is not fit for it. NOLEADER: there is nobody to make the change.",
 		"    UNKNOWN: the change may have been made or not, see CODIS.HISTORY.",
 		"", "Settings (CODIS.CONFIG SET name value):")
 	for _, d := range topology.Definitions() {

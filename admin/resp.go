@@ -40,6 +40,13 @@ func (o *Ops) ServeRESP(ctx context.Context, caller string, args [][]byte) []byt
 	return c.reply
 }
 
+// ServeReadOnly is ServeRESP for who may not change the cluster.
+func (o *Ops) ServeReadOnly(ctx context.Context, caller string, args [][]byte) []byte {
+	c := &call{ctx: ctx, caller: o.callerVia(caller), readOnly: true}
+	o.serve(c, args)
+	return c.reply
+}
+
 // callerVia names who asks this node.
 func (o *Ops) callerVia(caller string) Caller {
 	return newCaller(caller + " via " + o.cfg.Store.Status().ID)
@@ -90,6 +97,9 @@ func (o *Ops) run(c *call, args [][]byte) error {
 			return err
 		}
 		return c.give(found)
+	}
+	if c.readOnly {
+		return refuse(CodeNoPerm, "AUTH admin <password> first; the command line takes --user admin and CODIS_PASSWORD", "%s takes the admin password", row.words())
 	}
 	// Mistakes in the words are answered here; only what can work goes to the leader.
 	do, err := row.change(rest)

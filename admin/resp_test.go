@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -225,5 +226,31 @@ func TestLogSaysWhatChanged(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "hush") {
 		t.Errorf("a secret in\n%s", &log)
+	}
+}
+
+// TestReadOnly: who is not the operator may look at everything and change nothing.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	c := newMoving(t)
+	for _, row := range commands() {
+		if row.json {
+			continue // see below
+		}
+		words := []string{row.name}
+		if row.sub != "" {
+			words = slices.Insert(slices.Concat(words, slices.Repeat([]string{"1"}, row.place()-1)), row.place(), row.sub)
+		}
+		own := len(strings.Fields(row.words()))
+		for len(words) < own+row.min {
+			words = append(words, "1")
+		}
+		raw := c.nodes["n1"].ops.ServeReadOnly(t.Context(), "x", split(strings.Join(words, " ")))
+		if refused := bytes.HasPrefix(raw, []byte("-NOPERM ")); refused != (row.change != nil) {
+			t.Errorf("%s: %q", strings.Join(words, " "), raw)
+		}
+	}
+	if raw := c.nodes["n1"].ops.ServeReadOnly(t.Context(), "x", split("CODIS.JSON CODIS.ASSIGN AUTO")); !bytes.HasPrefix(raw, []byte("-NOPERM ")) {
+		t.Errorf("as JSON: %q", raw)
 	}
 }

@@ -13,7 +13,11 @@ const (
 	noPassText    = "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n"
 )
 
-// auth answers AUTH [user] password. There is one user, "default".
+// adminUser is the user who may change the cluster when it has a password of its own.
+const adminUser = "admin"
+
+// auth answers AUTH [user] password. The users are "default" and, with a password
+// of its own, adminUser.
 func (s *session) auth(cmd *command.Command, args [][]byte) {
 	user, given := "default", args[1]
 	switch len(args) {
@@ -39,14 +43,21 @@ func (s *session) auth(cmd *command.Command, args [][]byte) {
 // checkPassword authenticates the session, or returns the refusal. It takes the
 // same time whatever the password is.
 func (s *session) checkPassword(user string, given []byte) (refusal []byte) {
-	want := s.l.r.cfg.Password
+	want, free := s.l.r.cfg.Password, s.l.r.cfg.Password == ""
+	if user == adminUser {
+		want, free = s.l.r.cfg.AdminPassword, false
+	}
 	same := password.Equal(given, want)
-	if user != "default" || want != "" && !same {
+	if user != "default" && (user != adminUser || want == "") || !free && !same {
 		return []byte(wrongPassText)
 	}
 	s.setAuthed(true)
+	s.operator = user == adminUser
 	return nil
 }
+
+// mayChange says whether the session may change the cluster.
+func (s *session) mayChange() bool { return s.operator || s.l.r.cfg.AdminPassword == "" }
 
 // delay makes the session wait after a wrong password, longer each time that its
 // host gives one.

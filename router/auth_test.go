@@ -213,3 +213,38 @@ func TestStrangersMustRead(t *testing.T) {
 		t.Errorf("%d log lines", n)
 	}
 }
+
+// TestAdminPassword: with a password of its own only the user admin changes the
+// cluster; the same user gets in as a client.
+func TestAdminPassword(t *testing.T) {
+	t.Parallel()
+	const wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+	const may, mayNot = "*1\r\n$7\r\nCODIS.X\r\n", "-NOPERM\r\n"
+	for _, tt := range []struct{ name, password, admin, send, want string }{
+		{"no passwords", "", "", "CODIS.X\r\n", may},
+		{"a client's only", "secret", "", "auth secret\r\nCODIS.X\r\n", "+OK\r\n" + may},
+		{"no admin to be", "secret", "", "auth admin \"\"\r\n", wrong},
+		{"not logged in", "", "boss", "CODIS.X\r\n", mayNot},
+		{"as a client", "secret", "boss", "auth secret\r\nCODIS.X\r\n", "+OK\r\n" + mayNot},
+		{"as admin", "secret", "boss", "auth admin boss\r\nCODIS.X\r\nping\r\n", "+OK\r\n" + may + "+PONG\r\n"},
+		{"as admin, in HELLO", "", "boss", "HELLO 2 AUTH admin boss\r\nCODIS.X\r\n", "hello" + may},
+		{"with the client's password", "secret", "boss", "auth admin secret\r\n", wrong},
+		{"a client with the admin's", "secret", "boss", "auth boss\r\n", wrong},
+		{"admin, then client", "secret", "boss", "auth admin boss\r\nauth secret\r\nCODIS.X\r\n", "+OK\r\n+OK\r\n" + mayNot},
+		{"admin, then RESET", "", "boss", "auth admin boss\r\nreset\r\nCODIS.X\r\n", "+OK\r\n+RESET\r\n" + mayNot},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := newCluster(t, 1, Config{Password: tt.password, AdminPassword: tt.admin})
+			w := dialAddr(t, r.Addr())
+			w.send(tt.send + "quit\r\n")
+			got, err := io.ReadAll(w.r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := helloReply.ReplaceAllString(string(got), "hello"), tt.want+"+OK\r\n"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -110,10 +110,11 @@ func (s *session) dispatchOther(args [][]byte) {
 // admin runs a CODIS.* command on a goroutine.
 func (s *session) admin(args [][]byte) {
 	own := cloneArgs(args)
-	caller := s.caller()
-	s.park(command.FamilyCodis, func(ctx context.Context) []byte {
-		return s.l.r.admin.ServeRESP(ctx, caller, own)
-	})
+	caller, serve := s.caller(), s.l.r.admin.ServeReadOnly
+	if s.mayChange() {
+		serve = s.l.r.admin.ServeRESP
+	}
+	s.park(command.FamilyCodis, func(ctx context.Context) []byte { return serve(ctx, caller, own) })
 }
 
 // caller is who the history names for what this session changes.

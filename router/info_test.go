@@ -29,6 +29,10 @@ func (infoAdmin) ServeRESP(_ context.Context, _ string, args [][]byte) []byte {
 	return resp.AppendBulkString(nil, "# Codis\r\ncluster_id:c1\r\nleader:n1\r\n")
 }
 
+func (a infoAdmin) ServeReadOnly(ctx context.Context, caller string, args [][]byte) []byte {
+	return a.ServeRESP(ctx, caller, args)
+}
+
 // infoKeys are the fields that redis_exporter and dashboards made for it read.
 var infoKeys = map[string][]string{
 	"Server":      {"redis_version", "redis_mode", "os", "process_id", "run_id", "tcp_port", "uptime_in_seconds", "uptime_in_days"},

@@ -125,6 +125,7 @@ func (s *session) reset() {
 	s.reply = replyOn
 	s.noEvict = false
 	s.setAuthed(s.l.r.cfg.Password == "")
+	s.operator = false
 }
 
 // hello answers HELLO [2 [AUTH user password] [SETNAME name]].

@@ -39,10 +39,12 @@ const (
 // ErrStopped is returned by calls on a router that has been stopped.
 var ErrStopped = errors.New("the router has been stopped")
 
-// Admin answers CODIS.* commands. ServeRESP is called on goroutines of the
-// router, many at a time, may block until ctx ends, and returns one whole reply.
+// Admin answers CODIS.* commands. Its methods are called on goroutines of the
+// router, many at a time, may block until ctx ends, and return one whole reply.
 type Admin interface {
 	ServeRESP(ctx context.Context, caller string, args [][]byte) []byte
+	// ServeReadOnly refuses what changes the cluster: the client is not the operator.
+	ServeReadOnly(ctx context.Context, caller string, args [][]byte) []byte
 }
 
 // Config is what a router needs to know of its node.
@@ -61,6 +63,9 @@ type Config struct {
 	Host, Zone string
 	// Password is what clients must give to AUTH; empty for none.
 	Password string
+	// AdminPassword is the password of the user admin, who alone may change the cluster;
+	// empty: every client may that gets in.
+	AdminPassword string
 	// Version of this binary, for INFO.
 	Version string
 	// Loops is the number of event loops; 0 takes half of the cores, at least one.

@@ -28,6 +28,11 @@ func (echoAdmin) ServeRESP(_ context.Context, caller string, args [][]byte) []by
 	return b
 }
 
+// ServeReadOnly says who asks.
+func (echoAdmin) ServeReadOnly(context.Context, string, [][]byte) []byte {
+	return []byte("-NOPERM\r\n")
+}
+
 // newState makes a topology with the given masters as groups 1, 2, ... and all
 // slots spread over them.
 func newState(tb testing.TB, masters ...string) *topology.State {

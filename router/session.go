@@ -115,6 +115,8 @@ type session struct {
 	hasReached bool
 
 	authed bool
+	// operator is who has authenticated as adminUser.
+	operator bool
 	// reserved sessions are beyond maxclients: they are for operators. limited is
 	// whether allowed has to be asked: it is not authed, or reserved.
 	reserved, limited bool

@@ -15,7 +15,7 @@ func TestComplete(t *testing.T) {
 		"gro":                         {"groups", "group"},
 		"group at":                    {"attach"},
 		"group --help at":             {"attach"},
-		"groups --":                   {"--watch", "--interval", "--addr", "--password", "--timeout", "--json", "--help"},
+		"groups --":                   {"--watch", "--interval", "--addr", "--user", "--password", "--timeout", "--json", "--help"},
 		"groups --j":                  {"--json"},
 		"nodes --addr ":               nil, // a value
 		"nodes --addr=h:1 --wa":       {"--watch"},

@@ -97,7 +97,7 @@ func (s *session) dial(ctx context.Context) (*resp.Client, error) {
 func (s *session) dialNode(ctx context.Context, addr string) (*resp.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr, Password: s.c.String("password")})
+	client, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr, User: s.c.String("user"), Password: s.c.String("password")})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ func commonFlags(timeout time.Duration) []ucli.Flag {
 	return []ucli.Flag{
 		&ucli.StringFlag{Name: "addr", EnvVars: []string{"CODIS_ADDR"}, Value: defaultAddr,
 			Usage: "client address of any node; of a comma-separated `LIST` the first that can be reached is asked"},
+		&ucli.StringFlag{Name: "user", EnvVars: []string{"CODIS_USER"},
+			Usage: "`USER` of the nodes: admin, where changes take a password of their own"},
 		&ucli.StringFlag{Name: "password", EnvVars: []string{"CODIS_PASSWORD"},
 			Usage: "`PASSWORD` of the nodes; other users of this machine can see it, the environment they can't"},
 		&ucli.DurationFlag{Name: "timeout", Value: timeout, Usage: "how long to wait for the answer"},

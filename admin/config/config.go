@@ -39,7 +39,8 @@ type Config struct {
 	SecretFile string
 	// Password is what clients must give with AUTH; empty means nothing.
 	Password string
-	// AdminPassword opens the HTTP API and the page; empty means Password. It was read
+	// AdminPassword is the operator's: it opens the HTTP API and the page, where empty
+	// means Password, and changes over RESP, where empty means that all may. It was read
 	// from AdminPasswordFile if that is set.
 	AdminPassword, AdminPasswordFile string
 	// Zone is where the node runs, for reads from the nearest replica.

@@ -40,7 +40,7 @@ func fields() []field {
 		hidden(text("secret", "secret that all nodes share; needed to listen beyond loopback. Others can see a flag's value: prefer --secret-file", "none", func(c *Config) *string { return &c.Secret })),
 		text("secret-file", "file that holds the secret", "none", func(c *Config) *string { return &c.SecretFile }),
 		hidden(text("password", "password that clients give with AUTH", "none", func(c *Config) *string { return &c.Password })),
-		hidden(text("admin-password", "password for the web page and the HTTP API. Others can see a flag's value: prefer --admin-password-file", "--password", func(c *Config) *string { return &c.AdminPassword })),
+		hidden(text("admin-password", "password for who changes the cluster: AUTH admin, the web page, the HTTP API. Others can see a flag's value: prefer --admin-password-file", "--password", func(c *Config) *string { return &c.AdminPassword })),
 		text("admin-password-file", "file that holds the admin password", "none", func(c *Config) *string { return &c.AdminPasswordFile }),
 		text("zone", "where the node runs, for reads from the nearest replica", "none", func(c *Config) *string { return &c.Zone }),
 		{name: "loops", usage: "event loops that serve clients", fallback: "half of the cores, at least 1", set: setLoops},
