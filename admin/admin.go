@@ -51,6 +51,8 @@ type Config struct {
 	AttachTimeout time.Duration
 	// ScanTimeout bounds an operation that reads all keys of redis-servers.
 	ScanTimeout time.Duration
+	// PreflightTimeout bounds the checks before a job is made.
+	PreflightTimeout time.Duration
 	// CountTimeout bounds the search for foreign keys after a change, and
 	// CountLimit how many keys of a server are looked at.
 	CountTimeout time.Duration
@@ -61,12 +63,13 @@ type Config struct {
 // DefaultConfig returns a Config that lacks only Store and Servers.
 func DefaultConfig() Config {
 	return Config{
-		Timeout:       15 * time.Second,
-		AttachTimeout: 60 * time.Second,
-		ScanTimeout:   10 * time.Minute,
-		CountTimeout:  3 * time.Second,
-		CountLimit:    1_000_000,
-		Logger:        slog.Default(),
+		Timeout:          15 * time.Second,
+		AttachTimeout:    60 * time.Second,
+		ScanTimeout:      10 * time.Minute,
+		PreflightTimeout: 10 * time.Second,
+		CountTimeout:     3 * time.Second,
+		CountLimit:       1_000_000,
+		Logger:           slog.Default(),
 	}
 }
 
@@ -79,7 +82,7 @@ func (c Config) Validate() error {
 		return errors.New("admin config: Servers is missing")
 	case c.Logger == nil:
 		return errors.New("admin config: Logger is missing")
-	case c.Timeout <= 0 || c.AttachTimeout <= 0 || c.ScanTimeout <= 0 || c.CountTimeout <= 0:
+	case c.Timeout <= 0 || c.AttachTimeout <= 0 || c.ScanTimeout <= 0 || c.PreflightTimeout <= 0 || c.CountTimeout <= 0:
 		return errors.New("admin config: timeouts must be positive")
 	case c.CountLimit <= 0:
 		return errors.New("admin config: CountLimit must be positive")

@@ -19,6 +19,7 @@ func (o *Ops) Help() []string {
 		"A change answers OK, or an array when there is something to say: OK, then one note or warning each.",
 		"CODIS.MIGRATE and CODIS.REBALANCE: CONSENT: keys of these slots that the target has already, where no client",
 		"    sees them, are deleted. KEYS and BYTES: how many a second at most. All of it in any order.",
+		"    They look first whether it can work, and make no job when a check fails; FORCE: make it, slots wait until none does.",
 		"    DRYRUN answers names and values: slots; ready (0: a check failed); moves, rows: start end from to;",
 		"    groups, rows: gid slots-now slots-then load-now|nil load-then|nil; checks, rows: from|nil to|nil name ok|warn|fail text.",
 		"A job runs by itself, whatever node leads; what it can't do it tries again, and its reason says why.",

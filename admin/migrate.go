@@ -16,7 +16,8 @@ type Migrate struct {
 	MoveOptions
 }
 
-// Migrate makes a job that moves slots, and returns at once; see Jobs.
+// Migrate makes a job that moves slots, and returns once its checks have passed;
+// see Jobs.
 func (o *Ops) Migrate(ctx context.Context, who Caller, r Migrate) (answer, error) {
 	if err := o.needMover(); err != nil {
 		return nil, err

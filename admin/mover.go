@@ -10,8 +10,8 @@ import (
 // goroutine, and calls may overlap.
 type Mover interface {
 	// Preflight looks at all that moves depend on. It changes nothing, blocks on the
-	// network until ctx ends, and may read all keys of the targets. A check that fails
-	// is no error.
+	// network until ctx ends, and may read all keys of the targets: what it could not
+	// read by then is a warning. A check that fails is no error.
 	Preflight(ctx context.Context, moves []topology.SlotMove) ([]Check, error)
 	// Live is a job's progress as of now; false on a node that does not move slots. It
 	// does not block.
@@ -40,7 +40,7 @@ const (
 	CheckOK CheckResult = "ok"
 	// CheckWarn: a person should know; slots move all the same.
 	CheckWarn CheckResult = "warn"
-	// CheckFail: nothing moves while this is so.
+	// CheckFail: nothing moves while this is so, and no job is made unless by force.
 	CheckFail CheckResult = "fail"
 )
 

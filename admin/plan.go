@@ -2,6 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"codis/raftstore/topology"
 )
@@ -11,7 +14,7 @@ type Plan struct {
 	Moves []topology.SlotMove
 	// Shares is by group, of all groups, in the order of their IDs.
 	Shares []Share
-	// Checks is what was looked at; the job does not get on while one fails.
+	// Checks is what was looked at; no job is made while one fails, unless by force.
 	Checks []Check
 }
 
@@ -37,6 +40,34 @@ func (p Plan) Ready() bool {
 	return true
 }
 
+// refusedChecks is how many failed checks a refusal tells in full.
+const refusedChecks = 3
+
+// refusal says which checks failed; nil when none did.
+func (p Plan) refusal() error {
+	var texts []string
+	for _, c := range p.Checks {
+		if c.Result != CheckFail {
+			continue
+		}
+		text := c.Name + ": " + c.Text
+		if c.From != 0 && c.To != 0 {
+			text = fmt.Sprintf("group %d to %d: %s", c.From, c.To, text)
+		}
+		if !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	if texts == nil {
+		return nil
+	}
+	if n := len(texts); n > refusedChecks {
+		texts = append(texts[:refusedChecks], fmt.Sprintf("and %d more", n-refusedChecks))
+	}
+	return refuse(CodeServer, "DRYRUN shows all checks; with FORCE the job is made now and moves slots once they pass",
+		"no job was made, a check failed: %s", strings.Join(texts, "; "))
+}
+
 // slots is how many slots the plan moves.
 func (p Plan) slots() int {
 	n := 0
@@ -52,10 +83,12 @@ type JobID uint64
 // MoveOptions are what a person may say about a job, beside what it is to move.
 type MoveOptions struct {
 	DryRun bool
-	Job    topology.JobOptions
+	// Force makes the job also when a check fails: its slots wait until none does.
+	Force bool
+	Job   topology.JobOptions
 }
 
-// jobOf makes a job of moves, or for a dry run the plan.
+// jobOf makes a job of moves when all checks allow it, or for a dry run the plan.
 func (o *Ops) jobOf(ctx context.Context, who Caller, r MoveOptions, job topology.JobCreate, plan Plan) (answer, error) {
 	if r.DryRun {
 		plan.Moves = job.Moves
@@ -64,6 +97,14 @@ func (o *Ops) jobOf(ctx context.Context, who Caller, r MoveOptions, job topology
 	}
 	if len(job.Moves) == 0 {
 		return JobID(0), nil
+	}
+	if !r.Force {
+		look, done := context.WithTimeout(ctx, o.cfg.PreflightTimeout)
+		plan.Checks = append(plan.Checks, o.preflight(look, job.Moves, r.Job)...)
+		done()
+		if err := plan.refusal(); err != nil {
+			return nil, err
+		}
 	}
 	job.Options = r.Job
 	out, err := o.cfg.Store.Propose(ctx, topology.Command{Who: string(who), Body: job})
@@ -80,6 +121,7 @@ func (o *Ops) preflight(ctx context.Context, moves []topology.SlotMove, job topo
 		return nil
 	}
 	checks, err := o.cfg.Mover.Preflight(ctx, moves)
+	checks = slices.Clone(checks)
 	for i, c := range checks {
 		if c.Name == CheckKeys && c.Result == CheckFail && job.Consent {
 			checks[i].Result = CheckWarn

@@ -9,7 +9,7 @@ import (
 
 // The functions of this file read the words of what moves slots, and nothing else.
 
-// parseMigrate reads start end gid [DRYRUN] [CONSENT] [KEYS n] [BYTES n].
+// parseMigrate reads start end gid [DRYRUN] [CONSENT] [FORCE] [KEYS n] [BYTES n].
 func parseMigrate(args [][]byte) (change, error) {
 	span, err := parseSlots(args[0], args[1])
 	if err != nil {
@@ -22,7 +22,7 @@ func parseMigrate(args [][]byte) (change, error) {
 	return r.change(args[3:])
 }
 
-// parseMigrateCount reads count from to [DRYRUN] [CONSENT] [KEYS n] [BYTES n].
+// parseMigrateCount reads count from to [DRYRUN] [CONSENT] [FORCE] [KEYS n] [BYTES n].
 func parseMigrateCount(args [][]byte) (change, error) {
 	some := topology.MigrateCount{}
 	var err error
@@ -48,7 +48,7 @@ func (r Migrate) change(rest [][]byte) (_ change, err error) {
 	return func(ctx context.Context, o *Ops, who Caller) (answer, error) { return o.Migrate(ctx, who, r) }, nil
 }
 
-// parseRebalance reads [DRYRUN] [BY what] [WEIGHT gid w ...] [CONSENT] [KEYS n] [BYTES n].
+// parseRebalance reads [DRYRUN] [BY what] [WEIGHT gid w ...] [CONSENT] [FORCE] [KEYS n] [BYTES n].
 func parseRebalance(args [][]byte) (change, error) {
 	r := Rebalance{By: topology.BySlots, Weights: map[int]int{}}
 	var err error
@@ -117,6 +117,9 @@ func (m *MoveOptions) parse(args [][]byte) (rest [][]byte, err error) {
 		return args[1:], nil
 	case is(args[0], "CONSENT"):
 		m.Job.Consent = true
+		return args[1:], nil
+	case is(args[0], "FORCE"):
+		m.Force = true
 		return args[1:], nil
 	case is(args[0], "KEYS"):
 		m.Job.KeysPerSecond, err = parseRate(args)

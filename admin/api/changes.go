@@ -155,6 +155,7 @@ func assignSlots(_ *API, r *http.Request) (ask, error) {
 type moveBody struct {
 	DryRun         bool  `json:"dry_run"`
 	Consent        bool  `json:"consent"`
+	Force          bool  `json:"force"`
 	KeysPerSecond  int64 `json:"keys_per_second"`
 	BytesPerSecond int64 `json:"bytes_per_second"`
 }
@@ -164,6 +165,7 @@ func (b moveBody) ask(words []string) ask {
 	if b.Consent {
 		words = append(words, "CONSENT")
 	}
+	words = forced(words, b.Force)
 	if b.KeysPerSecond != 0 {
 		words = append(words, "KEYS", strconv.FormatInt(b.KeysPerSecond, 10))
 	}

@@ -18,6 +18,7 @@ func moveFlags() []ucli.Flag {
 	return []ucli.Flag{
 		&ucli.BoolFlag{Name: "dry-run", Usage: "show what would move, and whether it could; change nothing"},
 		&ucli.BoolFlag{Name: "consent", Usage: "delete keys of these slots that the target has already, where no client sees them"},
+		&ucli.BoolFlag{Name: "force", Usage: "make the job although a check fails; its slots wait until none does"},
 		&ucli.Int64Flag{Name: "keys", Usage: "move at most `N` keys a second"},
 		&ucli.Int64Flag{Name: "bytes", Usage: "move at most `N` bytes a second"},
 	}
@@ -25,7 +26,10 @@ func moveFlags() []ucli.Flag {
 
 // moveWords appends the words of the moveFlags.
 func (s *session) moveWords(args []string) []string {
-	return s.rateWords(s.onOff(s.onOff(args, "dry-run", "DRYRUN"), "consent", "CONSENT"))
+	for _, flag := range [][2]string{{"dry-run", "DRYRUN"}, {"consent", "CONSENT"}, {"force", "FORCE"}} {
+		args = s.onOff(args, flag[0], flag[1])
+	}
+	return s.rateWords(args)
 }
 
 // rateWords appends how much may move a second, where that was given.

@@ -124,7 +124,7 @@ function planView(plan, by) {
     bad.length === 0
       ? callout("ok", h("p", {}, `All ${plan.checks.length} checks passed.`))
       : h("ul", { class: "checks" }, bad.map((check) => h("li", {}, lamp(check.result === "fail" ? "alarm" : "warning", check.text)))),
-    !plan.ready && h("p", { class: "strong" }, "The move can't begin while a check fails."));
+    !plan.ready && h("p", { class: "strong" }, "No job is made while a check fails."));
 }
 
 function shares(groups, loadText) {
