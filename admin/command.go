@@ -109,7 +109,7 @@ func commands() []command {
 		{name: "CODIS.FSCK", sub: "REPAIR", args: "[ORPHANS]",
 			help: "delete what moves have left behind; ORPHANS: also keys of slots that another group serves", max: 1, keys: true, change: parseFsckRepair},
 		{name: "CODIS.CONFIG", sub: "GET", args: "pattern", help: "names and values in turn; secrets are hidden", min: 1, max: 1, read: readConfig},
-		{name: "CODIS.CONFIG", sub: "SET", args: "name value", help: "change a setting of the whole cluster, at once", min: 2, max: 2, change: parseConfigSet},
+		{name: "CODIS.CONFIG", sub: "SET", args: "name value", help: "change a setting of the whole cluster, at once", min: 2, max: 2, servers: true, change: parseConfigSet},
 		{name: "CODIS.HISTORY", args: "[count]", help: "rows, newest first: epoch milliseconds who what", max: 1, read: readHistory},
 		{name: "CODIS.EXPORT", help: "groups, slots, settings and nodes as JSON, without secrets", max: 0, read: readExport},
 		{name: "CODIS.IMPORT", args: "json [DRYRUN]",

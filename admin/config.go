@@ -42,10 +42,14 @@ func (o *Ops) ConfigGet(ctx context.Context, pattern string) (ConfigValues, erro
 // ConfigSet gives a setting a value, for the whole cluster.
 type ConfigSet struct{ Name, Value string }
 
-// ConfigSet changes a setting on every node, at once.
+// ConfigSet changes a setting on every node, at once. It refuses credentials
+// that would shut all nodes out of servers which they can use now.
 func (o *Ops) ConfigSet(ctx context.Context, who Caller, r ConfigSet) (Done, error) {
 	name := strings.ToLower(r.Name)
 	if err := topology.CheckSetting(name, r.Value); err != nil {
+		return Done{}, err
+	}
+	if err := o.checkBackendAuth(ctx, name, r.Value); err != nil {
 		return Done{}, err
 	}
 	return Done{}, o.propose(ctx, who, topology.SettingSet{Name: name, Value: r.Value})

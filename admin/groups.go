@@ -73,6 +73,9 @@ func groupsOf(s *topology.State, health map[string]ServerHealth) []Group {
 				shown.Role = "master"
 			}
 			if h, ok := health[srv.Addr]; ok {
+				if h.State == "down" { // What its link was before says nothing now.
+					h.LinkUp, h.LagBytes = false, -1
+				}
 				shown.Health = &h
 			}
 			row.Servers = append(row.Servers, shown)

@@ -71,7 +71,7 @@ func Warnings(obs Observation) []Warning {
 	w.slots(obs.State)
 	w.groups(obs)
 	for _, a := range obs.Alarms {
-		w.add(LevelDegraded, a.Code, "%s", a.Text)
+		w.add(LevelDegraded, a.Code, "group %d: %s", a.Group, a.Text)
 	}
 	if !obs.PeerSecret {
 		w.add(LevelNotice, "no-secret", "the peer port has no secret, so peers can be on this machine only; start every node with the same --secret")
@@ -225,7 +225,7 @@ func (w *warner) server(g topology.Group, addr string, servers map[string]Server
 		w.add(LevelDegraded, "master-role", "group %d has %s as its master, but that server says it is a replica, so writes fail; it is put back unless its data is not the group's any more: find out who changed it", g.ID, addr)
 	case !master && h.Role == "master":
 		w.add(LevelDegraded, "replica-role", "group %d has %s as a replica, but that server says it is a master; it is made a replica again within seconds: find out who changed it", g.ID, addr)
-	case !master && !h.LinkUp:
+	case !master && !h.LinkUp && servers[g.Master].State == "up":
 		w.add(LevelDegraded, "replica-link", "the replica %s of group %d is not connected to its master; check its log", addr, g.ID)
 	}
 	if master && h.Volatile {

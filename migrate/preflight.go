@@ -409,7 +409,7 @@ func (i *inspection) persistence(ctx context.Context, _, to *link) error {
 		i.add("persistence", ResultWarn, "%s writes nothing to disk and has no replica: what moves there is in one place only", to.addr)
 		return nil
 	}
-	i.add("persistence", ResultOK, "%d replicas, save %q, appendonly %q", replicas, value(frames[0]), value(frames[1]))
+	i.add("persistence", ResultOK, "replicas: %d, save %q, appendonly %q", replicas, value(frames[0]), value(frames[1]))
 	return nil
 }
 

@@ -89,7 +89,7 @@ func routes() []route {
 		{method: "POST", pattern: "/jobs/{id}/resume", ask: changeJob("RESUME")},
 		{method: "POST", pattern: "/jobs/{id}/cancel", ask: changeJob("CANCEL")},
 		{method: "PATCH", pattern: "/jobs/{id}", ask: limitJob},
-		{method: "PATCH", pattern: "/settings", handle: (*API).setSettings},
+		{method: "PATCH", pattern: "/settings", handle: (*API).setSettings, takes: takesServers},
 		{method: "POST", pattern: "/import", ask: importCluster, takes: takesScan},
 		{method: "POST", pattern: "/fsck/repair", ask: repair, takes: takesScan},
 	}

@@ -66,7 +66,7 @@ func (m member) fit(r rule) error {
 	case m.Role == RoleReplica && m.Priority == 0:
 		return fmt.Errorf("its replica-priority is 0: its operator does not want it to be a master")
 	case !m.shares(r.replID) && !r.faults.anyHistory:
-		return fmt.Errorf("its history (%s) is not that of the group's master (%s)", short(m.ReplID), short(r.replID))
+		return fmt.Errorf("its history (%s) is not that of the group's master (%s): it has not copied its data yet, or can't", short(m.ReplID), short(r.replID))
 	case m.Role == RoleReplica && !m.LinkUp && m.LinkDownFor > r.age:
 		return fmt.Errorf("it has had no link to its master for %v", m.LinkDownFor)
 	case m.Role == RoleReplica && m.LinkUp && m.IdleFor > r.age+idleByNature:

@@ -92,7 +92,7 @@ func (c Config) Validate() error {
 // Alarm is something about a group that a person should look at.
 type Alarm struct {
 	Group int
-	// Code is a stable word for programs.
+	// Code is a stable word for programs; Text does not name the group.
 	Code, Text string
 }
 

@@ -138,14 +138,14 @@ func (d *decision) add(a action) {
 }
 
 func (d *decision) alarm(code, format string, args ...any) {
-	d.alarms = append(d.alarms, Alarm{Group: d.g.ID, Code: code, Text: fmt.Sprintf("group %d: ", d.g.ID) + fmt.Sprintf(format, args...)})
+	d.alarms = append(d.alarms, Alarm{Group: d.g.ID, Code: code, Text: fmt.Sprintf(format, args...)})
 }
 
 // down: a majority says that the master is silent.
 func (d *decision) down(j Judgment) {
 	p := prospect(d.s, d.g, d.o)
 	if !p.Possible {
-		d.alarm("failover-blocked", "its master %s is down, but no replica is promoted: %s", d.g.Master, p.Why)
+		d.alarm("failover-blocked", "its master %s is down, but no replica is promoted: %s; bring the master back, or CODIS.GROUP PROMOTE %d addr FORCE, or REPLACE", d.g.Master, p.Why, d.g.ID)
 		return
 	}
 	d.add(action{step: stepBegin, kind: topology.TurnFailover, addr: p.Candidate,

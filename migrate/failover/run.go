@@ -3,7 +3,6 @@ package failover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -124,7 +123,7 @@ func (r *run) work(ctx context.Context, a action) {
 	if l == (lane{group: a.group}) {
 		delete(r.failed, a.group)
 		if err != nil && !errors.Is(err, errAgain) {
-			r.failed[a.group] = fmt.Sprintf("group %d: %v", a.group, err)
+			r.failed[a.group] = err.Error()
 		}
 	}
 	switch {
