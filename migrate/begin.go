@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"codis/migrate/failover"
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/resp"
@@ -304,49 +305,24 @@ func (h *hold) purgeLeftovers(ctx context.Context) error {
 	return nil
 }
 
-// hangUp ends connections of nodes that have no lease any more: what they have
-// sent before may still wait in the server's buffers.
+// hangUp ends connections of nodes that have no lease any more, at a group's master.
 func (c *Controller) hangUp(ctx context.Context, group int, silent []topology.Node) error {
 	if len(silent) == 0 {
 		return nil
 	}
-	l, err := c.open(ctx, c.store.State(), group)
+	ids := make([]string, len(silent))
+	for i, node := range silent {
+		ids[i] = node.ID
+	}
+	s := c.store.State()
+	g, ok := s.Groups[group]
+	if !ok {
+		return fmt.Errorf("end connections of silent nodes: there is no group %d", group)
+	}
+	ended, err := failover.EndConnections(ctx, failover.TargetFor(s, group, g.Master), ids)
 	if err != nil {
-		return fmt.Errorf("end connections of silent nodes: %w", err)
+		return fmt.Errorf("group %d: %w", group, err)
 	}
-	defer l.close()
-	names := map[string]bool{}
-	for _, node := range silent {
-		names["codis:"+node.ID] = true
-	}
-	list, err := l.one(ctx, "CLIENT", "LIST")
-	if err != nil {
-		return fmt.Errorf("end connections of silent nodes: %w", err)
-	}
-	kills := 0
-	for line := range strings.Lines(list.Text()) {
-		id, name := "", ""
-		for _, field := range strings.Fields(line) {
-			if v, ok := strings.CutPrefix(field, "id="); ok {
-				id = v
-			} else if v, ok := strings.CutPrefix(field, "name="); ok {
-				name = v
-			}
-		}
-		if node, _, _ := strings.Cut(name, "@"); names[node] { // behind it is the process's token
-			l.request("CLIENT", "KILL", "ID", id)
-			kills++
-		}
-	}
-	frames, err := l.do(ctx, kills)
-	if err != nil {
-		return fmt.Errorf("end connections of silent nodes: %w", err)
-	}
-	for _, frame := range frames { // 0: it was gone already
-		if resp.IsError(frame) {
-			return l.wrap(fmt.Errorf("end connections of silent nodes: %q", frame))
-		}
-	}
-	c.log.Warn("connections of silent nodes ended", "group", group, "nodes", len(silent), "connections", kills)
+	c.log.Warn("connections of silent nodes ended", "group", group, "nodes", ids, "connections", ended)
 	return nil
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/resp"
 )
@@ -236,28 +236,11 @@ func (l *loop) hauntAll() {
 // killFormer ends the connections at a server that carry this node's name but not
 // this process's token.
 func (r *Router) killFormer(ctx context.Context, client *resp.Client) error {
-	list, err := client.Do(ctx, "CLIENT", "LIST")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(list.Text()) {
-		var id, name string
-		for _, field := range strings.Fields(line) {
-			if v, ok := strings.CutPrefix(field, "id="); ok {
-				id = v
-			} else if v, ok := strings.CutPrefix(field, "name="); ok {
-				name = v
-			}
-		}
-		node, token, _ := strings.Cut(name, "@")
-		if node != "codis:"+r.cfg.NodeID || token == r.token {
-			continue
-		}
-		if _, err := client.Do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := client.EndNamed(ctx, func(name string) bool {
+		owner, ok := fence.ParseOwner(name)
+		return ok && owner.Node == r.cfg.NodeID && owner.Token != r.token
+	})
+	return err
 }
 
 // askRunID asks a server for its run ID, which changes when it restarts.

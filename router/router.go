@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/password"
 )
@@ -192,10 +193,10 @@ func New(cfg Config, admin Admin) (*Router, error) {
 	return r, nil
 }
 
-// connName is what servers know this node's connections by (CLIENT SETNAME): the
-// leader ends those of a node whose lease has run out, a new process of a node
-// those of its predecessors.
-func (r *Router) connName() string { return "codis:" + r.cfg.NodeID + "@" + r.token }
+// connName is what servers know this process's connections by (CLIENT SETNAME).
+func (r *Router) connName() string {
+	return fence.Owner{Node: r.cfg.NodeID, Token: r.token}.Name()
+}
 
 func (r *Router) here() place { return place{host: r.cfg.Host, zone: r.cfg.Zone} }
 
