@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -46,10 +47,29 @@ func (o *Ops) propose(ctx context.Context, who Caller, body topology.Body) error
 	return o.commit(ctx, topology.Command{Who: string(who), Body: body})
 }
 
-// proposeFor commits a change that was decided by looking at g: it is refused
-// when the group has changed since.
-func (o *Ops) proposeFor(ctx context.Context, who Caller, g topology.Group, body topology.Body) error {
-	return o.commit(ctx, topology.Command{Who: string(who), ExpectGroupEpoch: g.Epoch, Body: body})
+// maxLooks bounds how often a change is decided again because its group has changed.
+const maxLooks = 10
+
+// changeGroup commits a change that is decided by looking at a group. The leader
+// records what it sees of a group's servers at any time, so where the group has
+// changed before the commit, it is looked at and decided again: decide runs once or
+// more, always with the state of now, and its error ends it.
+func (o *Ops) changeGroup(ctx context.Context, who Caller, id int, decide func(*topology.State, topology.Group) (topology.Body, error)) error {
+	for look := 1; ; look++ {
+		state := o.cfg.Store.State()
+		g, err := groupOf(state, id)
+		if err != nil {
+			return err
+		}
+		body, err := decide(state, g)
+		if err != nil {
+			return err
+		}
+		err = o.commit(ctx, topology.Command{Who: string(who), ExpectGroupEpoch: g.Epoch, Body: body})
+		if !errors.Is(err, &topology.Error{Code: topology.CodeStale}) || o.cfg.Store.State().Groups[id].Epoch == g.Epoch || look == maxLooks {
+			return err
+		}
+	}
 }
 
 func (o *Ops) commit(ctx context.Context, c topology.Command) error {

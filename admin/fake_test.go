@@ -41,6 +41,8 @@ type fakeStore struct {
 	forwards   int
 	forwardErr error
 	proposeErr error
+	// proposing is called before each proposal, nil for nothing.
+	proposing func()
 }
 
 // newFakeCluster starts nodes n1 (the leader), n2 and n3 over servers.
@@ -155,6 +157,9 @@ func (s *fakeStore) Status() Status {
 func (s *fakeStore) Propose(ctx context.Context, c topology.Command) (topology.Outcome, error) {
 	if s.proposeErr != nil {
 		return topology.Outcome{}, s.proposeErr
+	}
+	if s.proposing != nil {
+		s.proposing()
 	}
 	return s.apply(c), nil
 }

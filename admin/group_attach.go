@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -46,18 +45,15 @@ func (o *Ops) GroupAttach(ctx context.Context, who Caller, r GroupAttach) (Done,
 	return Done{Notes: a.notes}, nil
 }
 
-// attach records a server that was checked against the master of g. The leader may have
-// recorded what it saw of that master meanwhile, whose replication ID changes with its
-// first replica; that is no other master, and the commit is tried again.
-func (o *Ops) attach(ctx context.Context, who Caller, g topology.Group, server topology.Server) error {
-	for {
-		err := o.proposeFor(ctx, who, g, topology.ServerAttach{Group: g.ID, Server: server})
-		now, ok := o.cfg.Store.State().Groups[g.ID]
-		if !errors.Is(err, &topology.Error{Code: topology.CodeStale}) || !ok || now.Epoch == g.Epoch || !sameMaster(g, now) {
-			return err
+// attach records a server that was checked against the master of before. Another
+// replication ID is no other master: it changes with the first replica.
+func (o *Ops) attach(ctx context.Context, who Caller, before topology.Group, server topology.Server) error {
+	return o.changeGroup(ctx, who, before.ID, func(_ *topology.State, g topology.Group) (topology.Body, error) {
+		if !sameMaster(before, g) {
+			return nil, refuse(topology.CodeStale, "look again and repeat the command", "the master of group %d has changed", g.ID)
 		}
-		g = now
-	}
+		return topology.ServerAttach{Group: g.ID, Server: server}, nil
+	})
 }
 
 // sameMaster says whether a group still has the master process that it had.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -40,5 +41,53 @@ func TestAttachWhileTheLeaderRecords(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestChangesWhileTheLeaderRecords: no change of a group is refused because the leader
+// has recorded something of its servers between the look and the commit, and what was
+// recorded stays.
+func TestChangesWhileTheLeaderRecords(t *testing.T) {
+	for _, words := range []string{
+		"CODIS.GROUP ATTACH 1 127.0.0.1:7002",
+		"CODIS.GROUP DETACH 1 127.0.0.1:7001",
+		"CODIS.GROUP AUTH 1 \"\"",
+		"CODIS.GROUP ZONE 1 127.0.0.1:7000 here",
+	} {
+		t.Run(words, func(t *testing.T) {
+			c := newFakeCluster(t, newFakeServers())
+			ask(t, c.nodes["n1"], "CODIS.GROUP ADD 1 127.0.0.1:7000 127.0.0.1:7001")
+			records := 3
+			c.nodes["n1"].proposing = func() {
+				if records--; records < 0 {
+					return
+				}
+				srv := topology.Server{Addr: "127.0.0.1:7000", Version: "7.0.15", RunID: "run7000", ReplID: fmt.Sprint("history", records)}
+				if err := c.apply(topology.Command{Body: topology.ServerUpdate{Group: 1, Server: srv}}).Err(); err != nil {
+					t.Error(err)
+				}
+			}
+			if r := ask(t, c.nodes["n1"], words); r.Err() != nil {
+				t.Fatal(r.Err())
+			}
+			if got := c.nodes["n1"].State().Groups[1].Servers[0].ReplID; got != "history0" {
+				t.Errorf("the master's replication ID is %q, want the last that was recorded", got)
+			}
+		})
+	}
+}
+
+// TestAGroupThatChangesForEver: a change that never meets the group it has looked at
+// is refused in the end.
+func TestAGroupThatChangesForEver(t *testing.T) {
+	c := newFakeCluster(t, newFakeServers())
+	ask(t, c.nodes["n1"], "CODIS.GROUP ADD 1 127.0.0.1:7000")
+	looks := 0
+	c.nodes["n1"].proposing = func() {
+		looks++
+		c.apply(topology.Command{Body: topology.ServerUpdate{Group: 1, Server: topology.Server{Addr: "127.0.0.1:7000", Zone: fmt.Sprint("z", looks)}}})
+	}
+	if r := ask(t, c.nodes["n1"], "CODIS.GROUP ZONE 1 127.0.0.1:7000 here"); r.Err() == nil || !strings.HasPrefix(r.Err().Error(), "STALE") || looks != maxLooks {
+		t.Errorf("after %d looks: %v", looks, r.Err())
 	}
 }

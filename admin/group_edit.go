@@ -24,18 +24,16 @@ type GroupDetach struct {
 
 // GroupDetach takes a replica out of its group. The server is left as it is.
 func (o *Ops) GroupDetach(ctx context.Context, who Caller, r GroupDetach) (Done, error) {
-	state := o.cfg.Store.State()
-	g, err := groupOf(state, r.ID)
+	err := o.changeGroup(ctx, who, r.ID, func(state *topology.State, g topology.Group) (topology.Body, error) {
+		holder, _, known := state.FindServer(r.Addr)
+		last := known && holder == r.ID && r.Addr != g.Master && len(g.Servers) == 2
+		if last && !r.Force && slotsPerGroup(state)[r.ID] > 0 {
+			return nil, refuse(topology.CodeBusy, "attach another one first, or say FORCE",
+				"server %s is the only replica of group %d, whose data would have no copy", r.Addr, r.ID)
+		}
+		return topology.ServerDetach{Group: r.ID, Addr: r.Addr, Force: r.Force}, nil
+	})
 	if err != nil {
-		return Done{}, err
-	}
-	holder, _, known := state.FindServer(r.Addr)
-	last := known && holder == r.ID && r.Addr != g.Master && len(g.Servers) == 2
-	if last && !r.Force && slotsPerGroup(state)[r.ID] > 0 {
-		return Done{}, refuse(topology.CodeBusy, "attach another one first, or say FORCE",
-			"server %s is the only replica of group %d, whose data would have no copy", r.Addr, r.ID)
-	}
-	if err := o.proposeFor(ctx, who, g, topology.ServerDetach{Group: r.ID, Addr: r.Addr, Force: r.Force}); err != nil {
 		return Done{}, err
 	}
 	done := Done{}
@@ -52,23 +50,22 @@ type GroupAuth struct {
 // GroupAuth sets what AUTH takes at a group's servers. It refuses credentials
 // that none of them takes, since they would stop the whole group at once.
 func (o *Ops) GroupAuth(ctx context.Context, who Caller, r GroupAuth) (Done, error) {
-	state := o.cfg.Store.State()
-	g, err := groupOf(state, r.ID)
-	if err != nil {
-		return Done{}, err
-	}
 	done := Done{}
-	var failed []string
-	for _, srv := range g.Servers {
-		if _, err := o.cfg.Servers.Inspect(ctx, Target{Addr: srv.Addr, Auth: credentials(state, r.Auth)}); err != nil {
-			failed = append(failed, err.Error())
-			done.notef("warning: not usable with these credentials: %v", err)
+	err := o.changeGroup(ctx, who, r.ID, func(state *topology.State, g topology.Group) (topology.Body, error) {
+		done = Done{}
+		var failed []string
+		for _, srv := range g.Servers {
+			if _, err := o.cfg.Servers.Inspect(ctx, Target{Addr: srv.Addr, Auth: credentials(state, r.Auth)}); err != nil {
+				failed = append(failed, err.Error())
+				done.notef("warning: not usable with these credentials: %v", err)
+			}
 		}
-	}
-	if len(failed) == len(g.Servers) {
-		return Done{}, refuse(CodeServer, "", "no server of group %d can be used with these credentials: %s", r.ID, strings.Join(failed, "; "))
-	}
-	if err := o.proposeFor(ctx, who, g, topology.GroupAuth{Group: r.ID, Auth: r.Auth}); err != nil {
+		if len(failed) == len(g.Servers) {
+			return nil, refuse(CodeServer, "", "no server of group %d can be used with these credentials: %s", r.ID, strings.Join(failed, "; "))
+		}
+		return topology.GroupAuth{Group: r.ID, Auth: r.Auth}, nil
+	})
+	if err != nil {
 		return Done{}, err
 	}
 	return done, nil
@@ -82,15 +79,13 @@ type GroupZone struct {
 
 // GroupZone records where a server runs, for reads from the nearest replica.
 func (o *Ops) GroupZone(ctx context.Context, who Caller, r GroupZone) (Done, error) {
-	g, err := groupOf(o.cfg.Store.State(), r.ID)
-	if err != nil {
-		return Done{}, err
-	}
-	for _, srv := range g.Servers {
-		if srv.Addr == r.Addr {
-			srv.Zone = r.Zone
-			return Done{}, o.proposeFor(ctx, who, g, topology.ServerUpdate{Group: r.ID, Server: srv})
+	return Done{}, o.changeGroup(ctx, who, r.ID, func(_ *topology.State, g topology.Group) (topology.Body, error) {
+		for _, srv := range g.Servers {
+			if srv.Addr == r.Addr {
+				srv.Zone = r.Zone // the rest as it is recorded now
+				return topology.ServerUpdate{Group: r.ID, Server: srv}, nil
+			}
 		}
-	}
-	return Done{}, refuse(topology.CodeNoServer, "CODIS.GROUPS lists them", "group %d has no server %s", r.ID, r.Addr)
+		return nil, refuse(topology.CodeNoServer, "CODIS.GROUPS lists them", "group %d has no server %s", r.ID, r.Addr)
+	})
 }
