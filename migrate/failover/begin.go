@@ -19,7 +19,8 @@ func (r *run) begin(ctx context.Context, a action) error {
 	}
 	to := a.addr
 	if a.kind == topology.TurnFailover {
-		rule := ruleOf(s, g, r.c.cfg.Watcher.Snapshot()[g.Master].Silence(time.Now()), r.c.cfg.faults)
+		master := r.c.cfg.Watcher.Snapshot()[g.Master]
+		rule := ruleOf(s, g, master, master.Silence(time.Now()), r.c.cfg.faults)
 		rule.midSync = a.guard
 		best, ok := choose(g, r.askMembers(ctx, s, g), rule)
 		if !ok {

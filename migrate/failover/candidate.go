@@ -39,6 +39,12 @@ type rule struct {
 	// age is how long a replica may have heard nothing of the master: since it has
 	// been silent, and failover-max-link-down.
 	age time.Duration
+	// runs are the recorded run IDs of the group's servers: a process that is recorded
+	// has been in step with the master. seen is how far the master was seen to be in
+	// replID, -1 when that is not known. Of a process that has come back from its disk,
+	// nobody knows how old its data is, so it must have as much.
+	runs map[string]string
+	seen int64
 	// force: a person takes a candidate that is behind, or of another history.
 	force bool
 	// midSync: a replica that is about to copy another history, and has not dropped
@@ -67,12 +73,28 @@ func (m member) fit(r rule) error {
 		return fmt.Errorf("its replica-priority is 0: its operator does not want it to be a master")
 	case !m.shares(r.replID) && !r.faults.anyHistory:
 		return fmt.Errorf("its history (%s) is not that of the group's master (%s): it has not copied its data yet, or can't", short(m.ReplID), short(r.replID))
+	case m.restarted(r) && !m.LinkUp && (r.seen < 0 || m.common(r)+slack < r.seen):
+		return fmt.Errorf("it has restarted and has not been in step with its master since: %s", m.missing(r))
 	case m.Role == RoleReplica && !m.LinkUp && m.LinkDownFor > r.age:
 		return fmt.Errorf("it has had no link to its master for %v", m.LinkDownFor)
 	case m.Role == RoleReplica && m.LinkUp && m.IdleFor > r.age+idleByNature:
 		return fmt.Errorf("it has heard nothing of its master for %v", m.IdleFor)
 	}
 	return nil
+}
+
+// restarted says whether a server is another process than the recorded one.
+func (m member) restarted(r rule) bool {
+	run := r.runs[m.addr]
+	return run != "" && m.runID != run
+}
+
+// missing says how old a server's data is, for people.
+func (m member) missing(r rule) string {
+	if r.seen < 0 {
+		return "how old its data is nobody knows"
+	}
+	return fmt.Sprintf("its data is of offset %d, the master was seen at %d", m.common(r), r.seen)
 }
 
 // shares says whether a server's data is of a history, wholly: by its replication ID,

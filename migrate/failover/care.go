@@ -53,8 +53,8 @@ func (d *decision) careFor(h Health) {
 		d.add(action{step: stepFollow, addr: h.Addr, reason: fmt.Sprintf("it has had no link for %v", h.LinkDownFor)})
 	case fork != nil:
 		d.add(action{step: stepForget, addr: h.Addr, fork: fork, reason: h.Addr + " was made a replica before it was looked at"})
-	default:
-		d.record(h)
+	case h.LinkUp:
+		d.record(h) // in step with the master: see rule.runs
 	}
 }
 

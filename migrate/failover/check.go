@@ -36,7 +36,7 @@ func (t *turning) check(ctx context.Context) error {
 // checkChoice looks again: others may have more by now, or the candidate less.
 func (t *turning) checkChoice(ctx context.Context) error {
 	silence := time.Since(time.UnixMilli(t.At)) + t.s.Settings.Duration("down-after")
-	r := ruleOf(t.s, t.g, max(silence, 0), t.run.c.cfg.faults)
+	r := ruleOf(t.s, t.g, t.run.c.cfg.Watcher.Snapshot()[t.From], max(silence, 0), t.run.c.cfg.faults)
 	r.force = t.Force
 	// Why the turn was begun is not known here; what the guard promotes is in the
 	// middle of following the master.

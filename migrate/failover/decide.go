@@ -173,7 +173,7 @@ func Prospects(s *topology.State, seen map[string]Health, now time.Time) map[int
 
 func prospect(s *topology.State, g topology.Group, o sight) Prospect {
 	master := o.seen[g.Master]
-	best, ok := choose(g, membersOf(g, o.seen), ruleOf(s, g, master.Silence(o.now), o.faults))
+	best, ok := choose(g, membersOf(g, o.seen), ruleOf(s, g, master, master.Silence(o.now), o.faults))
 	interval := s.Settings.Duration("failover-interval")
 	next := time.UnixMilli(g.FailoverAt).Add(interval).Sub(o.now)
 	switch {
@@ -189,9 +189,18 @@ func prospect(s *topology.State, g topology.Group, o sight) Prospect {
 	return Prospect{Possible: true, Candidate: best.addr, Why: "to " + best.addr}
 }
 
-// ruleOf is what a candidate of a group has to keep to.
-func ruleOf(s *topology.State, g topology.Group, silence time.Duration, f faults) rule {
-	return rule{replID: g.Servers[indexOf(g, g.Master)].ReplID, age: silence + s.Settings.Duration("failover-max-link-down"), faults: f}
+// ruleOf is what a candidate of a group has to keep to. master is what is known of its
+// master, silence for how long that is silent.
+func ruleOf(s *topology.State, g topology.Group, master Health, silence time.Duration, f faults) rule {
+	recorded := g.Servers[indexOf(g, g.Master)]
+	r := rule{replID: recorded.ReplID, age: silence + s.Settings.Duration("failover-max-link-down"), seen: -1, runs: map[string]string{}, faults: f}
+	for _, server := range g.Servers {
+		r.runs[server.Addr] = server.RunID
+	}
+	if run, ok := master.Run(recorded.RunID); ok && run.ReplID == recorded.ReplID {
+		r.seen = run.Offset
+	}
+	return r
 }
 
 func membersOf(g topology.Group, seen map[string]Health) []member {

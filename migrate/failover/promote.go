@@ -139,7 +139,7 @@ func (r *run) ready(ctx context.Context, s *topology.State, g topology.Group, ad
 			return fmt.Errorf("the master can't be asked: %w; CODIS.GROUP PROMOTE %d %s FORCE gives it up, with what only it has", master.err, g.ID, addr)
 		}
 		candidate := askMember(ctx, TargetFor(s, g.ID, addr))
-		rule := ruleOf(s, g, 0, r.c.cfg.faults)
+		rule := ruleOf(s, g, r.c.cfg.Watcher.Snapshot()[g.Master], 0, r.c.cfg.faults)
 		rule.replID = master.ReplID
 		if err := candidate.fit(rule); err != nil && addr != g.Master {
 			return fmt.Errorf("server %s can't be promoted: %w", addr, err)

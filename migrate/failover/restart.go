@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"fmt"
 
 	"codis/raftstore/topology"
@@ -20,7 +21,7 @@ func (d *decision) restarted() bool {
 	}
 	// The replicas may be in the middle of following it: until they load what they
 	// got, what they had is whole.
-	r := ruleOf(d.s, d.g, 0, d.o.faults)
+	r := ruleOf(d.s, d.g, m, 0, d.o.faults)
 	r.midSync = true
 	best, found := choose(d.g, membersOf(d.g, d.o.seen), r)
 	before, known := d.before(best, found)
@@ -29,41 +30,67 @@ func (d *decision) restarted() bool {
 		d.record(m)
 	case loading && found && d.s.Settings.Bool("failover"):
 		d.replaceRestarted(best, "it has restarted and is loading its data")
-	case loading, m.Keys < 0:
+	case loading, m.Keys < 0, found && !known:
 		d.alarm("master-restarted", "its master %s has restarted and is not used before it is known what it has", d.g.Master)
-	case !known || !less(m.Keys, before):
-		d.record(m)
-	case found && d.s.Settings.Bool("failover"):
-		d.replaceRestarted(best, fmt.Sprintf("it has come back with %d keys where it had %d", m.Keys, before))
+	case found && m.older(d.recorded.ReplID, best.common(r)):
+		d.lost(best, fmt.Sprintf("has come back with older data, of offset %d, where %s has that of %d", m.Offset2, best.addr, best.common(r)))
+	case known && less(m.Keys, before):
+		d.lost(best, fmt.Sprintf("has come back with %d keys where it had %d", m.Keys, before))
+	case !known && m.Keys == 0 && len(d.g.Servers) > 1:
+		d.lost(best, "has come back with no keys, and how many it had is not known here")
 	default:
-		d.lost(best, before)
+		d.record(m)
 	}
 	return true
+}
+
+// older says whether a restarted master tells that it has found its data of a history
+// on its disk, but not as much of it as there is elsewhere. Redis 7 tells it of an RDB.
+func (h Health) older(replID string, there int64) bool {
+	return h.ReplID2 == replID && replID != "" && h.Offset2 < there
 }
 
 func (d *decision) replaceRestarted(best choice, why string) {
 	d.add(action{step: stepBegin, kind: topology.TurnFailover, addr: best.addr, reason: why, guard: true})
 }
 
-// lost: the master has less than it had, and no replica that answers has more.
-func (d *decision) lost(best choice, before int64) {
-	m := d.master
+// lost: the master has less than it had. best, if there is one, has it.
+func (d *decision) lost(best choice, what string) {
+	if best.addr != "" {
+		if d.s.Settings.Bool("failover") {
+			d.replaceRestarted(best, "it "+what)
+			return
+		}
+		d.alarm("master-empty", "its master %s %s, and is not used, since the setting failover is no: "+
+			"CODIS.GROUP PROMOTE %d %s FORCE, or CODIS.GROUP REPLACE %d %s FORCE", d.g.Master, what, d.g.ID, best.addr, d.g.ID, d.g.Master)
+		return
+	}
 	for _, other := range membersOf(d.g, d.o.seen) {
 		// One that is away may have all of it, and would lose it as soon as it followed
-		// this master.
-		if other.addr != d.g.Master && other.err != nil {
-			d.alarm("master-empty", "its master %s has come back with %d keys where it had %d, and is not used; %s may have them, but %v: "+
-				"start it again, or CODIS.GROUP REPLACE %d %s FORCE to go on with what there is", d.g.Master, m.Keys, before, other.addr, other.err, d.g.ID, d.g.Master)
+		// this master. So would one that has more but is not fit to be promoted.
+		switch {
+		case other.addr == d.g.Master:
+		case other.err != nil || other.loading:
+			d.alarm("master-empty", "its master %s %s, and is not used; %s may have more, but %v: "+
+				"start it again, or CODIS.GROUP REPLACE %d %s FORCE to go on with what there is", d.g.Master, what, other.addr, other.away(), d.g.ID, d.g.Master)
+			return
+		case d.o.seen[other.addr].Keys > d.master.Keys:
+			d.alarm("master-empty", "its master %s %s, and is not used; %s has more, but is not promoted by itself: %s. "+
+				"CODIS.GROUP PROMOTE %d %s FORCE does it, or CODIS.GROUP REPLACE %d %s FORCE goes on with what there is",
+				d.g.Master, what, other.addr, best, d.g.ID, other.addr, d.g.ID, d.g.Master)
 			return
 		}
 	}
-	if best.addr != "" {
-		d.alarm("master-empty", "its master %s has come back with %d keys where it had %d, and is not used, since the setting failover is no: "+
-			"CODIS.GROUP PROMOTE %d %s FORCE, or CODIS.GROUP REPLACE %d %s FORCE", d.g.Master, m.Keys, before, d.g.ID, best.addr, d.g.ID, d.g.Master)
-		return
-	}
 	d.add(action{step: stepBegin, kind: topology.TurnReplace, addr: d.g.Master, guard: true,
-		reason: fmt.Sprintf("it has come back with %d keys where it had %d, and no other server of the group has more", m.Keys, before)})
+		reason: fmt.Sprintf("it %s, and no other server of the group has more", what)})
+}
+
+// away is why a server can't tell what it has.
+func (m member) away() error {
+	if m.err == nil {
+		return errors.New("it is loading its data")
+	}
+	return m.err
 }
 
 // before is how many keys the recorded process had, as far as this node knows: by

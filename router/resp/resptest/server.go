@@ -84,6 +84,13 @@ func (s *Server) Restart(tb testing.TB) {
 	}
 }
 
+// RestartWith is Restart with more arguments, which stay for the next one.
+func (s *Server) RestartWith(tb testing.TB, args ...string) {
+	tb.Helper()
+	s.args = append(slices.Clone(s.args), args...)
+	s.Restart(tb)
+}
+
 // Pause stops the process with SIGSTOP: its port accepts, nothing answers.
 func (s *Server) Pause(tb testing.TB) { s.signal(tb, syscall.SIGSTOP) }
 
