@@ -183,7 +183,7 @@ func prospect(s *topology.State, g topology.Group, o sight) Prospect {
 		return Prospect{Why: "the setting failover is no; CODIS.GROUP PROMOTE gid addr FORCE does it by hand"}
 	case !ok:
 		return Prospect{Why: best.String()}
-	case g.FailoverAt != 0 && next > 0:
+	case g.FailoverAt != 0 && next > 0 && next <= 2*interval: // later than that, a clock was wrong
 		return Prospect{Candidate: best.addr, Why: fmt.Sprintf("its last failover was less than %s ago (failover-interval), the next may be in %s", interval, max(time.Second, next.Round(time.Second)))}
 	}
 	return Prospect{Possible: true, Candidate: best.addr, Why: "to " + best.addr}

@@ -16,8 +16,11 @@ import (
 // that is gone: it is promoted first.
 func (d *decision) restarted() bool {
 	m := d.master
-	if d.recorded.RunID == "" || m.RunID == d.recorded.RunID || m.RunID == "" || !m.State.Alive() || m.State == StateDenied || m.Role != RoleMaster {
+	if d.recorded.RunID == "" || m.RunID == d.recorded.RunID || m.RunID == "" || !m.State.Alive() || m.State == StateDenied || m.Role == RoleUnknown {
 		return false
+	}
+	if !m.At.After(d.o.since) {
+		return true // what was seen before the table changed may be the process of before
 	}
 	// The replicas may be in the middle of following it: until they load what they
 	// got, what they had is whole.
@@ -33,7 +36,9 @@ func (d *decision) restarted() bool {
 	case loading, m.Keys < 0, found && !known:
 		d.alarm("master-restarted", "its master %s has restarted and is not used before it is known what it has", d.g.Master)
 	case found && m.older(d.recorded.ReplID, best.common(r)):
-		d.lost(best, fmt.Sprintf("has come back with older data, of offset %d, where %s has that of %d", m.Offset2, best.addr, best.common(r)))
+		d.lost(best, fmt.Sprintf("has come back with older data than %s has, which is of offset %d", best.addr, best.common(r)))
+	case m.Role == RoleReplica: // see wayward
+		return false
 	case known && less(m.Keys, before):
 		d.lost(best, fmt.Sprintf("has come back with %d keys where it had %d", m.Keys, before))
 	case !known && m.Keys == 0 && len(d.g.Servers) > 1:
@@ -44,10 +49,16 @@ func (d *decision) restarted() bool {
 	return true
 }
 
-// older says whether a restarted master tells that it has found its data of a history
+// older says whether a restarted server tells that it has found its data of a history
 // on its disk, but not as much of it as there is elsewhere. Redis 7 tells it of an RDB.
 func (h Health) older(replID string, there int64) bool {
-	return h.ReplID2 == replID && replID != "" && h.Offset2 < there
+	switch replID {
+	case "":
+		return false
+	case h.ReplID:
+		return h.Offset < there
+	}
+	return h.ReplID2 == replID && h.Offset2 < there
 }
 
 func (d *decision) replaceRestarted(best choice, why string) {

@@ -33,16 +33,39 @@ func (c *cluster) overwrite(keys int) {
 }
 
 // TestSafetyF4RestartOlder: a master comes back from an old snapshot with as many keys
-// as it had, of which the replica has newer values.
+// as it had, of which the replica has newer values. It may be copying the old ones
+// already, or be what the master says that it follows.
 func TestSafetyF4RestartOlder(t *testing.T) {
 	t.Parallel()
 	knowsItsPast(t)
-	c := newCluster(t, clusterSpec{replicas: 1})
+	for _, how := range []string{"as it was", "while the replica copies it", "as a replica"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			restartOlder(t, how)
+		})
+	}
+}
+
+func restartOlder(t *testing.T, how string) {
+	c := newCluster(t, clusterSpec{replicas: 1, args: []string{"--repl-diskless-sync-delay", "0"}})
 	replica := c.others()[0]
 	c.write(20)
 	mustDo(t, c.first, "SAVE")
 	c.overwrite(20)
-	c.first.Restart(t)
+	switch how {
+	case "as it was":
+		c.first.Restart(t)
+	case "as a replica":
+		c.stop()
+		c.first.RestartWith(t, "--replicaof", "127.0.0.1", portOf(replica))
+		waitHealth(t, c.prober, c.first.Addr, "the new process", func(h Health) bool { return h.Role == RoleReplica })
+		c.wake()
+	case "while the replica copies it":
+		c.stop()
+		c.first.RestartWith(t, "--rdb-key-save-delay", "200000")
+		waitHealth(t, c.prober, replica.Addr, "the copy", func(h Health) bool { return h.Syncing })
+		c.wake()
+	}
 	c.wait("a process to be recorded", func(g topology.Group) bool {
 		return g.Turn == nil && (g.Turned != 0 || g.Servers[0].RunID == mustInspect(t, Target{Addr: c.first.Addr}).RunID)
 	})

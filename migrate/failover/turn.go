@@ -149,6 +149,9 @@ func (t *turning) change(ctx context.Context) (topology.TurnDone, error) {
 		if err := t.check(ctx); err != nil {
 			return none, err
 		}
+		if f := t.run.c.cfg.faults.beforeOrder; f != nil {
+			f()
+		}
 		err := order{epoch: t.Epoch, faults: t.run.c.cfg.faults}.run(ctx, t.candidate)
 		if err != nil {
 			// It may have been obeyed: this turn is not given up unless it was not.
@@ -216,6 +219,12 @@ func (t *turning) hasObeyed(ctx context.Context) bool {
 	return err == nil && there == t.Epoch
 }
 
+// isWhatItWas says whether the promoted candidate has the group's history, and as much
+// of it as when it was looked at: it may have copied another process just then.
+func (t *turning) isWhatItWas(now Facts) bool {
+	return now.ReplID2 == t.from.ReplID && (now.ReplID == t.before.ReplID || now.Offset2 >= t.before.Offset)
+}
+
 // outcome looks at the promoted candidate.
 func (t *turning) outcome(ctx context.Context) (topology.TurnDone, error) {
 	f, err := ask(ctx, t.candidate, t.To)
@@ -224,6 +233,11 @@ func (t *turning) outcome(ctx context.Context) (topology.TurnDone, error) {
 	}
 	if f.Role != RoleMaster {
 		return topology.TurnDone{}, fmt.Errorf("server %s: it was promoted, but says that it is a replica of %s", t.To, f.MasterAddr)
+	}
+	if t.Kind != topology.TurnReplace && !t.Force && !t.isWhatItWas(f) {
+		t.obeyed = false // it must not be tried again: the turn is given up
+		return topology.TurnDone{}, fmt.Errorf("server %s: it has lost data while it was promoted: it was at offset %d of %s, and was promoted at %d of %s",
+			t.To, t.before.Offset, short(t.before.ReplID), f.Offset2, short(f.ReplID2))
 	}
 	done := topology.TurnDone{Group: t.g.ID, Epoch: t.Epoch,
 		Server: topology.Server{Addr: t.To, Version: f.Version, RunID: f.RunID, ReplID: f.ReplID}}

@@ -1,0 +1,58 @@
+package failover
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"codis/raftstore/topology"
+)
+
+// TestSafetyF2CandidateLosesItsData: a master restarts empty, and its replica copies
+// that after it has been looked at, and before it is promoted. Nothing can bring the
+// data back; but an empty server is not taken for what was looked at.
+func TestSafetyF2CandidateLosesItsData(t *testing.T) {
+	t.Parallel()
+	var once sync.Once
+	var c *cluster
+	c = newCluster(t, clusterSpec{replicas: 1, settings: quickly, asleep: true, args: []string{"--repl-diskless-sync-delay", "0"}, config: func(cfg *Config) {
+		cfg.StepTimeout = 10 * time.Second
+		cfg.faults.beforeOrder = func() {
+			once.Do(func() {
+				c.first.Restart(t)
+				waitFor(t, "the copy", func() bool {
+					f, err := Inspect(t.Context(), Target{Addr: c.servers[c.group().Turn.To].Addr})
+					return err == nil && f.LinkUp && f.TotalKeys() == 0
+				})
+			})
+		}
+	}})
+	replica := c.others()[0]
+	c.write(20)
+	c.first.Kill()
+	c.wake()
+	c.wait("the end of the turn", func(g topology.Group) bool {
+		return g.Turned != 0 || strings.Contains(c.history(), "is given up")
+	})
+	if !strings.Contains(c.history(), "given up: server "+replica.Addr+": it has lost data while it was promoted") {
+		t.Errorf("history:\n%s", c.history())
+	}
+}
+
+// TestSafetyF7ClockAhead: the last failover was written down by a leader whose clock
+// was a day ahead.
+func TestSafetyF7ClockAhead(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	m := newMemory(t)
+	m.must(topology.GroupAdd{ID: 1, Servers: []topology.Server{{Addr: "127.0.0.1:1", RunID: "a", ReplID: "h1"}, {Addr: "127.0.0.1:2", RunID: "b", ReplID: "h1"}}})
+	s, g := m.State(), m.group()
+	seen := map[string]Health{"127.0.0.1:2": {Addr: "127.0.0.1:2", State: StateUp, RunID: "b", Replication: replica("", 5).Replication}}
+	for ago, want := range map[time.Duration]bool{-24 * time.Hour: true, -time.Second: false, time.Second: false, 61 * time.Second: true} {
+		g.FailoverAt = now.Add(-ago).UnixMilli()
+		if p := prospect(s, g, sight{seen: seen, now: now}); p.Possible != want {
+			t.Errorf("a failover %s ago: %+v", ago, p)
+		}
+	}
+}
