@@ -24,14 +24,24 @@ func (p *Ports) Release() {
 }
 
 // Reserve listens on all addresses of a node, before anything else is touched,
-// and turns port 0 into a real port, which other nodes must be told.
+// and turns port 0 into a real port, which other nodes must be told. A port that the
+// kernel has lent is waited for; that of HTTP is not, and opens when it is free, since
+// a node that restarts should serve, and vote, meanwhile.
 func Reserve(ctx context.Context, cfg *Config, log *slog.Logger) (*Ports, error) {
 	p := &Ports{}
 	for _, want := range []struct {
 		flag, addr string
 		to         *net.Listener
 	}{{"--addr", cfg.Addr, &p.Client}, {"--peer-addr", cfg.PeerAddr, &p.Peer}, {"--http-addr", cfg.HTTPAddr, &p.HTTP}} {
-		l, err := listen(ctx, want.addr, log.With("flag", want.flag))
+		log := log.With("flag", want.flag)
+		l, err := tryListen(ctx, want.addr)
+		if errors.Is(err, errLent) {
+			if want.to == &p.HTTP {
+				l, err = newLateListener(ctx, want.addr, log)
+			} else {
+				l, err = listen(ctx, want.addr, log)
+			}
+		}
 		if err != nil {
 			p.Release()
 			if errors.Is(err, errLent) {
@@ -65,30 +75,38 @@ const stillWaiting = 10 * time.Second
 // outgoing connection: as long as such a connection lingers after its end.
 const portPatience = 70 * time.Second
 
-// listen is Listen, but waits while a port is taken and nobody listens on it: the
-// default ports are in the range from which the kernel serves outgoing connections.
-func listen(ctx context.Context, addr string, log *slog.Logger) (net.Listener, error) {
+// tryListen listens, or returns errLent when the port is taken and nobody listens on
+// it: the default ports are in the range from which the kernel serves outgoing connections.
+func tryListen(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	if conn, dialErr := net.DialTimeout("tcp", addr, time.Second); dialErr == nil {
+		conn.Close()
+		return nil, err
+	}
+	return nil, errLent
+}
+
+// listen waits for a port that is lent.
+func listen(ctx context.Context, addr string, log *slog.Logger) (net.Listener, error) {
 	var said time.Time
 	for end := time.Now().Add(portPatience); ; {
-		l, err := lc.Listen(ctx, "tcp", addr)
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		l, err := tryListen(ctx, addr)
+		if !errors.Is(err, errLent) {
 			if err == nil && !said.IsZero() {
 				log.Info("the port is free now", "addr", addr)
 			}
 			return l, err
 		}
-		if conn, dialErr := net.DialTimeout("tcp", addr, time.Second); dialErr == nil {
-			conn.Close()
-			return nil, err
-		}
-		left := time.Until(end).Round(time.Second)
-		if left <= 0 {
+		if time.Now().After(end) {
 			return nil, errLent
 		}
 		if time.Since(said) >= stillWaiting {
 			said = time.Now()
-			log.Warn("waiting for the port, which the kernel has lent to an outgoing connection", "addr", addr, "at_most", left, "advice", lentAdvice(addr))
+			log.Warn("waiting for the port, which the kernel has lent to an outgoing connection", "addr", addr, "advice", lentAdvice(addr))
 		}
 		select {
 		case <-ctx.Done():

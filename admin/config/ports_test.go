@@ -91,3 +91,66 @@ func TestLentPort(t *testing.T) {
 		t.Errorf("log:\n%s", text)
 	}
 }
+
+// TestLentHTTPPort: a node does not wait for its HTTP port, which opens when it can.
+func TestLentHTTPPort(t *testing.T) {
+	t.Parallel()
+	addr, end := lend(t)
+	cfg := DefaultConfig()
+	cfg.Addr, cfg.PeerAddr, cfg.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", addr
+	ctx, cancel := context.WithCancel(t.Context())
+	ports, err := Reserve(ctx, &cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ports.Release)
+	if cfg.HTTPAddr != addr {
+		t.Errorf("the address became %s, want %s", cfg.HTTPAddr, addr)
+	}
+	cancel() // the start is over
+	accepted := make(chan error, 2)
+	go func() {
+		for range 2 {
+			c, err := ports.HTTP.Accept()
+			if err == nil {
+				c.Close()
+			}
+			accepted <- err
+		}
+	}()
+	end()
+	var c net.Conn
+	for deadline := time.Now().Add(30 * time.Second); c == nil && time.Now().Before(deadline); {
+		c, _ = net.DialTimeout("tcp", addr, 10*time.Millisecond)
+	}
+	if c == nil {
+		t.Fatal("the port was not opened when it was free")
+	}
+	defer c.Close()
+	if err := <-accepted; err != nil {
+		t.Fatal(err)
+	}
+	ports.HTTP.Close()
+	if err := <-accepted; err == nil {
+		t.Error("a closed listener has accepted")
+	}
+}
+
+// TestLentHTTPPortClosed: a listener that waits for its port ends when it is closed.
+func TestLentHTTPPortClosed(t *testing.T) {
+	t.Parallel()
+	addr, _ := lend(t)
+	l, err := newLateListener(t.Context(), addr, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		done <- err
+	}()
+	l.Close()
+	if err := <-done; err == nil {
+		t.Error("a closed listener has accepted")
+	}
+}
