@@ -126,10 +126,14 @@ func (p *process) log(tb testing.TB) string {
 	return string(text)
 }
 
+// waitReady waits until the node is a member of its cluster: it answers before that.
 func (p *process) waitReady(tb testing.TB) {
 	tb.Helper()
 	waitFor(tb, p.Name(), func() error {
-		_, err := try(tb, p.addr, "CODIS.SLOTS")
+		reply, err := try(tb, p.addr, "CODIS.PEER")
+		if err == nil && reply.Array[0].Text() == "" {
+			err = errors.New("it has no cluster yet")
+		}
 		return err
 	})
 }

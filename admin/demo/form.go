@@ -37,8 +37,11 @@ func Form(ctx context.Context, addr string, groups []Group) error {
 	return nil
 }
 
-// change sends a command that needs a leader, and waits while there is none.
+// change sends a command that needs a leader and a cluster, and waits for them.
 func change(ctx context.Context, addr string, args ...string) error {
+	if err := poll(ctx, "the cluster's beginning", func(ctx context.Context) error { return begun(ctx, addr) }); err != nil {
+		return err
+	}
 	return poll(ctx, "a leader", func(ctx context.Context) error {
 		err := ask(ctx, addr, args...)
 		if err != nil && !hasCode(err, "NOLEADER") {
@@ -46,6 +49,21 @@ func change(ctx context.Context, addr string, args ...string) error {
 		}
 		return err
 	})
+}
+
+// begun says whether a node knows its cluster: the first leader names it a moment
+// after it was elected.
+func begun(ctx context.Context, addr string) error {
+	c, err := resp.Dial(ctx, resp.ClientOptions{Addr: addr})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	reply, err := c.Do(ctx, "CODIS.PEER")
+	if err == nil && (len(reply.Array) == 0 || reply.Array[0].Text() == "") {
+		err = errors.New("it has no ID yet")
+	}
+	return err
 }
 
 func hasCode(err error, code string) bool {

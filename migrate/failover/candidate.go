@@ -66,13 +66,13 @@ func (m member) fit(r rule) error {
 	case m.loading:
 		return fmt.Errorf("it is loading its data")
 	case m.Syncing && !(r.midSync && m.ReplID == r.replID):
-		return fmt.Errorf("it is copying its master's data: what it has is not whole")
+		return notYet("it is copying its master's data: what it has is not whole")
 	case r.force:
 		return nil
 	case m.Role == RoleReplica && m.Priority == 0:
 		return fmt.Errorf("its replica-priority is 0: its operator does not want it to be a master")
 	case !m.shares(r.replID) && !r.faults.anyHistory:
-		return fmt.Errorf("its history (%s) is not that of the group's master (%s): it has not copied its data yet, or can't", short(m.ReplID), short(r.replID))
+		return notYet(fmt.Sprintf("its history (%s) is not that of the group's master (%s): it has not copied its data yet, or can't", short(m.ReplID), short(r.replID)))
 	case m.restarted(r) && !m.LinkUp && (r.seen < 0 || m.common(r)+slack < r.seen):
 		return fmt.Errorf("it has restarted and has not been in step with its master since: %s", m.missing(r))
 	case m.Role == RoleReplica && !m.LinkUp && m.LinkDownFor > r.age:
@@ -109,6 +109,12 @@ func (m member) shares(replID string) bool {
 	}
 	return m.ReplID2 == replID && m.Offset <= m.Offset2+slack
 }
+
+// notYet is why a server is not fit that may be so in a moment: after a switchover the
+// other replicas have to follow the new master first.
+type notYet string
+
+func (why notYet) Error() string { return string(why) }
 
 // slack is what a server writes into its own history that is nobody's data: the
 // group's epoch key, and what it tells its replicas when it is promoted.

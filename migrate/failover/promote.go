@@ -141,19 +141,27 @@ func (r *run) ready(ctx context.Context, s *topology.State, g topology.Group, ad
 		candidate := askMember(ctx, TargetFor(s, g.ID, addr))
 		rule := ruleOf(s, g, r.c.cfg.Watcher.Snapshot()[g.Master], 0, r.c.cfg.faults)
 		rule.replID = master.ReplID
-		if err := candidate.fit(rule); err != nil && addr != g.Master {
-			return fmt.Errorf("server %s can't be promoted: %w", addr, err)
-		}
+		unfit := candidate.fit(rule)
 		behind := master.Offset - candidate.Offset
-		if addr == g.Master || behind <= nearly {
-			break
+		switch {
+		case addr == g.Master || unfit == nil && behind <= nearly:
+			return r.withAll(ctx, s)
+		case unfit != nil && !errors.As(unfit, new(notYet)):
+			return fmt.Errorf("server %s can't be promoted: %w", addr, unfit)
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond): // servers tell nobody
 		case <-ctx.Done():
+			if unfit != nil {
+				return fmt.Errorf("server %s can't be promoted: %w", addr, unfit)
+			}
 			return fmt.Errorf("server %s is %d bytes behind its master and does not catch up; try again when there are less writes", addr, behind)
 		}
 	}
+}
+
+// withAll returns when every node follows the table, or has no lease.
+func (r *run) withAll(ctx context.Context, s *topology.State) error {
 	if _, err := r.c.store.Barrier(ctx, s.Epoch); err != nil {
 		return fmt.Errorf("wait for all nodes: %w", err)
 	}

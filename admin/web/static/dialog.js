@@ -27,6 +27,7 @@ export function openDialog(spec) {
   if (!frame.ready) {
     frame.ready = true;
     frame.addEventListener("close", () => {
+      if (frame.open) return; // another one was opened before this was heard
       open = null;
       patch(frame, []);
     });
