@@ -300,7 +300,7 @@ func (n *Node) startMover(context.Context, *config.Ports) error {
 // startRouter serves clients, with the table as it is and as it will be.
 func (n *Node) startRouter(ctx context.Context, p *config.Ports) error {
 	a := admin.DefaultConfig()
-	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{}, n.healthForAdmin
+	a.Store, a.Servers, a.Health = stateForAdmin{n.store}, serversForAdmin{n.store}, n.healthForAdmin
 	a.Figures, a.Reports = n.figures, n.reports
 	a.Turner = turnerForAdmin{n.turner, n.prober}
 	a.Mover, a.Keyspace, a.Ack = moverForAdmin{n.mover}, keysForAdmin{}, n.store.Acked
@@ -415,25 +415,6 @@ func healthForRouter(s *topology.State, seen map[string]failover.Health) map[str
 	return health
 }
 
-func (n *Node) healthForAdmin() map[string]admin.ServerHealth {
-	seen := n.prober.Snapshot()
-	health := make(map[string]admin.ServerHealth, len(seen))
-	for addr, h := range seen {
-		a := admin.ServerHealth{
-			State: h.State.String(), Role: h.Role.String(), LinkUp: h.LinkUp, LagBytes: h.LagBytes, Offset: h.Offset, Keys: h.Keys,
-			Memory: h.Memory, Priority: h.Priority, Age: -1, Volatile: h.Durable == failover.DurableNo,
-		}
-		if !h.At.IsZero() {
-			a.Age = time.Since(h.At)
-		}
-		if h.Err != nil {
-			a.Err = h.Err.Error()
-		}
-		health[addr] = a
-	}
-	return health
-}
-
 // stateForAdmin is raftstore's Store in the words of admin.
 type stateForAdmin struct{ *raftstore.Store }
 
@@ -462,45 +443,6 @@ func inAdminWords(err error) error {
 		return fmt.Errorf("%w: %w", admin.ErrNoLeader, err)
 	}
 	return err
-}
-
-// serversForAdmin is failover's look at redis-servers in the words of admin.
-type serversForAdmin struct{}
-
-func (serversForAdmin) Inspect(ctx context.Context, t admin.Target) (admin.Facts, error) {
-	f, err := failover.Inspect(ctx, failover.Target(t))
-	if err != nil {
-		return admin.Facts{}, err
-	}
-	return admin.Facts{
-		Addr: f.Addr, Version: f.Version, RunID: f.RunID, ReplID: f.ReplID, Raw: f,
-	}, nil
-}
-
-func (serversForAdmin) Check(a admin.Attach) (admin.Verdict, error) {
-	candidate, ok := a.Server.Raw.(failover.Facts)
-	if !ok {
-		return admin.Verdict{}, fmt.Errorf("%s was not inspected", a.Server.Addr)
-	}
-	question := failover.Attach{Candidate: candidate, Force: a.Force}
-	if a.Master != nil {
-		master, ok := a.Master.Raw.(failover.Facts)
-		if !ok {
-			return admin.Verdict{}, fmt.Errorf("%s was not inspected", a.Master.Addr)
-		}
-		question.Master = &master
-	}
-	v, err := failover.CheckAttach(question)
-	return admin.Verdict{Follow: v.Action == failover.ActionFollow, Notes: slices.Concat(v.Notes, v.Warnings)}, err
-}
-
-func (serversForAdmin) Follow(ctx context.Context, l admin.Link) error {
-	return failover.Follow(ctx, failover.FollowRequest{Replica: failover.Target(l.Replica), Master: failover.Target(l.Master)})
-}
-
-func (serversForAdmin) CountForeign(ctx context.Context, c admin.Count) (admin.Foreign, error) {
-	f, err := failover.CountForeign(ctx, failover.Target(c.Target), failover.ForeignScan{Owns: c.Owns, MaxKeys: c.Limit})
-	return admin.Foreign{Keys: f.Count, Example: f.Example, Partial: f.Partial}, err
 }
 
 // moverForAdmin is migrate's Controller in the words of admin.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 
 	"codis/raftstore/topology"
 )
@@ -17,8 +18,9 @@ type Assign struct {
 // holds keys that are now another group's.
 func (o *Ops) Assign(ctx context.Context, who Caller, r Assign) (Done, error) {
 	done, ranges := Done{}, []topology.SlotRange{r.Range}
+	state := o.cfg.Store.State()
 	if r.Auto {
-		plan, err := topology.PlanAssignAuto(o.cfg.Store.State())
+		plan, err := topology.PlanAssignAuto(state)
 		if err != nil {
 			return Done{}, err
 		}
@@ -38,6 +40,19 @@ func (o *Ops) Assign(ctx context.Context, who Caller, r Assign) (Done, error) {
 	if err := o.propose(ctx, who, topology.SlotsAssign{Ranges: ranges}); err != nil {
 		return Done{}, err
 	}
+	o.noteFunctions(ctx, &done, newOwners(state, ranges)...)
 	o.noteAllForeign(ctx, &done)
 	return done, nil
+}
+
+// newOwners are the groups of ranges that had no slots before.
+func newOwners(before *topology.State, ranges []topology.SlotRange) []int {
+	owned := slotsPerGroup(before)
+	var ids []int
+	for _, r := range ranges {
+		if owned[r.Group] == 0 && !slices.Contains(ids, r.Group) {
+			ids = append(ids, r.Group)
+		}
+	}
+	return ids
 }

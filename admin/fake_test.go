@@ -220,6 +220,9 @@ type fakeServer struct {
 type fakeServers struct {
 	mu   sync.Mutex
 	list map[string]*fakeServer
+	// functions is what GiveFunctions says of a group, functionsErr why it failed.
+	functions    map[int]string
+	functionsErr error
 	// following is called when a server is made a replica, nil for nothing.
 	following func()
 }
@@ -273,6 +276,12 @@ func (s *fakeServers) Follow(ctx context.Context, l Link) error {
 	defer s.mu.Unlock()
 	s.list[l.Replica.Addr].follows = l.Master.Addr
 	return nil
+}
+
+func (s *fakeServers) GiveFunctions(ctx context.Context, state *topology.State, group int) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.functions[group], s.functionsErr
 }
 
 func (s *fakeServers) CountForeign(ctx context.Context, c Count) (Foreign, error) {

@@ -46,6 +46,7 @@ func (o *Ops) GroupAdd(ctx context.Context, who Caller, r GroupAdd) (Done, error
 		return Done{}, err
 	}
 	done := Done{Notes: a.notes}
+	o.noteFunctions(ctx, &done, r.ID)
 	o.noteForeign(ctx, &done, r.ID)
 	return done, nil
 }

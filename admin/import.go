@@ -49,6 +49,7 @@ func (o *Ops) Import(ctx context.Context, who Caller, r Import) (Imported, error
 	if err := o.carryOut(ctx, who, r, groups); err != nil {
 		return Imported{}, fmt.Errorf("%w (the import is not complete: see CODIS.HISTORY; to begin again, delete the groups that were made)", err)
 	}
+	o.noteFunctions(ctx, &done.Done, sortedKeys(o.cfg.Store.State().Groups)...)
 	o.noteAllForeign(ctx, &done.Done)
 	return done, nil
 }

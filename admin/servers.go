@@ -18,6 +18,10 @@ type Servers interface {
 	Check(a Attach) (Verdict, error)
 	// Follow makes Replica a replica of Master and waits until its link is up.
 	Follow(ctx context.Context, l Link) error
+	// GiveFunctions loads into a group's master the function libraries that the other
+	// groups have and it has not, once every node knows the group. It returns what an
+	// operator should know of it; empty for nothing. For the leader.
+	GiveFunctions(ctx context.Context, s *topology.State, group int) (note string, err error)
 	// CountForeign counts the keys, in every database, whose slot Owns refuses.
 	// It calls Owns on its own goroutine only, once a key.
 	CountForeign(ctx context.Context, c Count) (Foreign, error)

@@ -145,6 +145,10 @@ func (fineServers) Check(a admin.Attach) (admin.Verdict, error) {
 	return admin.Verdict{Follow: true, Notes: []string{a.Server.Addr + " is an empty master: it is made a replica of " + a.Master.Addr}}, nil
 }
 
+func (fineServers) GiveFunctions(context.Context, *topology.State, int) (string, error) {
+	return "", nil
+}
+
 func (fineServers) Follow(context.Context, admin.Link) error { return nil }
 
 func (fineServers) CountForeign(context.Context, admin.Count) (admin.Foreign, error) {

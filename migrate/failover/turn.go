@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"codis/raftstore/topology"
@@ -242,5 +243,24 @@ func (t *turning) outcome(ctx context.Context) (topology.TurnDone, error) {
 	done := topology.TurnDone{Group: t.g.ID, Epoch: t.Epoch,
 		Server: topology.Server{Addr: t.To, Version: f.Version, RunID: f.RunID, ReplID: f.ReplID}}
 	done.Fork, done.Note = t.fork(ctx, f)
+	if t.Kind == topology.TurnReplace || t.Force {
+		done.Note += t.functions(ctx)
+	}
 	return done, nil
+}
+
+// functions gives a master that is not of the old one's history the function libraries
+// that the other groups have: as long as the group is on hold, clients load none. That
+// it could not is no reason to go without a master.
+func (t *turning) functions(ctx context.Context) string {
+	seen := t.run.c.cfg.Watcher.Snapshot()
+	sources := slices.DeleteFunc(functionSources(t.s, t.g.ID), func(source functionSource) bool { return !seen[source.master.Addr].State.Alive() })
+	given, err := giveFunctions(ctx, t.target(t.To), sources)
+	switch text := given.String(); {
+	case err != nil:
+		return fmt.Sprintf("; function libraries of other groups could not be loaded (%v): repeat FUNCTION LOAD REPLACE", err)
+	case text != "":
+		return "; " + text
+	}
+	return ""
 }
