@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/resp"
+	"codis/testdata/lab"
 )
 
 // settle waits until the cluster is at rest: no unfinished job, and every replica
@@ -50,16 +50,50 @@ func (t *trial) unsettled(ctx context.Context) string {
 			return fmt.Sprintf("job %s is %s: %s", f["id"], f["state"], f["reason"])
 		}
 	}
+	for _, turn := range t.watch.turns(t.site) {
+		if turn.lossy() && !turn.measured {
+			return fmt.Sprintf("the history does not tell what was lost: %v", turn)
+		}
+	}
+	return t.unsettledGroups(ctx)
+}
+
+// unsettledGroups: every replica must have what its master has; the stream goes on.
+func (t *trial) unsettledGroups(ctx context.Context) string {
+	seats, err := t.site.seats(ctx)
+	if err != nil {
+		return err.Error()
+	}
 	for _, g := range t.site.groups {
-		info, err := t.site.ask(ctx, g.replica, "INFO", "replication")
+		master, err := t.replication(ctx, seats[g.id].master)
 		if err != nil {
 			return err.Error()
 		}
-		if f := resp.ParseInfo(info.Text()); f["master_link_status"] != "up" {
-			return fmt.Sprintf("replica %s has its link %s", g.replica.name, f["master_link_status"])
+		if seats[g.id].turning || master.replica {
+			return fmt.Sprintf("group %d is without a master", g.id)
+		}
+		for _, m := range g.servers {
+			if m == seats[g.id].master {
+				continue
+			}
+			replica, err := t.replication(ctx, m)
+			if err != nil {
+				return err.Error()
+			}
+			if !replica.replica || !replica.linked || replica.offset < master.offset || replica.replID != master.replID {
+				return fmt.Sprintf("%s has not all that its master %s has: %+v, %+v", m.name, seats[g.id].master.name, replica, master)
+			}
 		}
 	}
 	return ""
+}
+
+func (t *trial) replication(ctx context.Context, m *member) (s sample, err error) {
+	info, err := t.site.ask(ctx, m, "INFO", "replication")
+	if err == nil {
+		s.read(resp.ParseInfo(info.Text()))
+	}
+	return s, err
 }
 
 // place is where a key was found.
@@ -93,7 +127,7 @@ func (t *trial) audit(ctx context.Context) {
 }
 
 func (t *trial) dialMaster(ctx context.Context, g *group, db int) (*resp.Client, error) {
-	return resp.Dial(ctx, resp.ClientOptions{Addr: g.master.addr, DB: db, Timeout: 30 * time.Second})
+	return resp.Dial(ctx, resp.ClientOptions{Addr: t.site.master(ctx, g.id).addr, DB: db, Timeout: 30 * time.Second})
 }
 
 // auditGroup lists the keys of one master.
@@ -185,8 +219,9 @@ func (t *trial) auditValues(ctx context.Context, db int, owners map[int]int, fou
 		if err != nil {
 			return err
 		}
-		if got := flat(r); !slices.Contains(o.last(), got) {
-			t.rec.found(o.judge(got), o.told(), "%s {%s} in database %d is at the end %s, want %s", o.kind, o.tag, db, got, strings.Join(o.last(), " or "))
+		now := t.rec.now()
+		if got := flat(r); !o.see(sighting{got, now, now}) || !slices.Contains(o.last(), got) {
+			o.suspect(o.judge(got), "%s {%s} in database %d is at the end %s, want %s", o.kind, o.tag, db, got, strings.Join(o.last(), " or "))
 		}
 	}
 	for _, g := range t.load.allRegisters(db) {
@@ -229,29 +264,6 @@ func (l *load) allRegisters(db int) []*register {
 		}
 	}
 	return all
-}
-
-// checkPatience bounds the check of one history.
-const checkPatience = 20 * time.Second
-
-// checkRegisters looks for a history that no single copy could have given.
-func (t *trial) checkRegisters(dir string) {
-	for _, db := range databases {
-		for _, g := range t.load.allRegisters(db) {
-			result, info := porcupine.CheckOperationsVerbose(registerModel, g.ops, checkPatience)
-			t.rec.count("histories checked")
-			switch result {
-			case porcupine.Unknown:
-				t.rec.count("histories too long to check")
-			case porcupine.Illegal:
-				page := filepath.Join(dir, strings.ReplaceAll(g.key, ":", "-")+"-"+strconv.Itoa(db)+".html")
-				if err := porcupine.VisualizePath(registerModel, info, page); err != nil {
-					page = err.Error()
-				}
-				t.rec.found(g.judge(info), g.lines(), "the history of %s in database %d is not linearizable, see %s", g.key, db, page)
-			}
-		}
-	}
 }
 
 // judge names an illegal history: when only reads of nothing or of a value that
@@ -312,8 +324,9 @@ func (g *register) lines() []string {
 // Report is what a trial has found.
 type Report struct {
 	Findings []Finding
-	// Moves are the jobs that ended, Faults what was done to the cluster.
-	Moves, Faults int
+	// Moves are the jobs that ended, Faults what was done to the cluster, Switchovers
+	// and Failovers the changes of masters that are done.
+	Moves, Faults, Switchovers, Failovers int
 	// Line is the figures on one line.
 	Line string
 	// Counts are further figures, by name.
@@ -338,9 +351,27 @@ func (t *trial) report(dir string) *Report {
 			r.Faults += n
 		}
 	}
-	s := &t.load.slow
-	r.Line = fmt.Sprintf("operations=%d moves=%d faults=%d lost=%d resurrected=%d violations=%d stall p50=%v p99=%v max=%v",
-		t.load.ops.Load(), r.Moves, r.Faults, kinds[Lost], kinds[Resurrected], kinds[Wrong], s.percentile(0.5), s.percentile(0.99), s.percentile(1))
+	for _, turn := range t.turns {
+		switch {
+		case turn.abandoned || turn.end == 0:
+		case turn.kind == topology.TurnSwitchover:
+			r.Switchovers++
+		default:
+			r.Failovers++
+			t.load.waits.during("failover", turn.begin, turn.end)
+		}
+	}
+	bytes, unknown := t.reported()
+	r.Line = fmt.Sprintf("operations=%d moves=%d switchovers=%d failovers=%d faults=%d lost=%d explained=%d reported=%dB (not known of %d failovers) resurrected=%d violations=%d",
+		t.load.ops.Load(), r.Moves, r.Switchovers, r.Failovers, r.Faults, kinds[Lost], t.losses.explained, bytes, unknown, kinds[Resurrected], kinds[Wrong])
+	for _, what := range []string{"move", "switchover", "failover"} {
+		s := t.load.waits.stall(what, 0.5, 0.99, 1)
+		r.Line += fmt.Sprintf("; %s stall p50=%v p99=%v max=%v", what, s[0], s[1], s[2])
+	}
+	if len(t.pauses) > 0 {
+		r.Line += fmt.Sprintf("; switchover pause p50=%v p99=%v max=%v",
+			time.Duration(lab.Percentile(t.pauses, 0.5)), time.Duration(lab.Percentile(t.pauses, 0.99)), time.Duration(lab.Percentile(t.pauses, 1)))
+	}
 	_ = os.WriteFile(filepath.Join(dir, "events.log"), []byte(strings.Join(t.rec.events, "\n")+"\n"), 0o600) // for people only
 	return r
 }

@@ -52,7 +52,7 @@ func bulk(text string) resp.Reply { return resp.Reply{Kind: resp.KindBulk, Str: 
 
 // TestObjectReaders is about what readers of an object may see.
 func TestObjectReaders(t *testing.T) {
-	o := newObject("ttl", "x", 0)
+	o := newObject("ttl", "x", 0, 0)
 	change := func(v string, begin, end int64, out outcome) {
 		c := change{cmd: []string{"SET", v}, next: ttlModel{value: v}, want: "OK"}
 		o.begin(c, begin)
@@ -136,14 +136,13 @@ func TestPlan(t *testing.T) {
 }
 
 func TestStalls(t *testing.T) {
-	var s stalls
-	s.add(0, 100)
-	s.begin(7)
-	s.add(0, 3e6)
-	s.add(0, 2e6)
-	s.end(7)
-	s.add(0, 9e6)
-	if got := s.percentile(1).Milliseconds(); got != 3 {
+	var w waits
+	w.add(0, 100)
+	w.add(10e6, 13e6)
+	w.add(11e6, 13e6)
+	w.add(30e6, 90e6)
+	w.during("move", 9e6, 20e6)
+	if got := w.stall("move", 1)[0].Milliseconds(); got != 3 {
 		t.Errorf("got %d ms, want the longest wait during the move, 3", got)
 	}
 }

@@ -85,7 +85,7 @@ func (c *client) do(cmd []string) (resp.Reply, outcome) {
 // failures; any other is an answer, and a wrong one.
 func outcomeOf(e *resp.ServerError) outcome {
 	switch {
-	case strings.Contains(e.Text, "outcome unknown"):
+	case strings.Contains(e.Text, "outcome unknown"), e.Code == "NOREPLICAS":
 		return unknown
 	case e.Code == "TRYAGAIN", e.Code == "CLUSTERDOWN", e.Code == "LOADING", e.Code == "MISCONF", e.Code == "MASTERDOWN":
 		return failed

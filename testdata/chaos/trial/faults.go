@@ -26,17 +26,42 @@ func (t *trial) fault(ctx context.Context, p planned) {
 	verb, what, _ := strings.Cut(p.kind, "-")
 	switch verb {
 	case "kill", "term", "stop":
-		m := t.choose(ctx, what, p.pick)
-		if m == nil || !m.busy.TryLock() {
-			return // nobody leads, or the other lane has it
-		}
-		defer m.busy.Unlock()
-		t.hurt(ctx, m, p, verb)
+		t.hurtRole(ctx, p, verb, what)
+	case "lag":
+		t.lag(ctx, p, what)
 	case "pause", "cancel":
 		t.meddle(ctx, p, verb)
 	default:
 		t.cut(ctx, p, verb, what)
 	}
+}
+
+func (t *trial) hurtRole(ctx context.Context, p planned, verb, role string) {
+	m := t.choose(ctx, role, p.pick)
+	if m == nil || !m.busy.TryLock() {
+		return // nobody leads, or the other lane has it
+	}
+	defer m.busy.Unlock()
+	t.hurt(ctx, m, p, verb)
+}
+
+// lag holds a master's replicas back for a moment, and then the master fails: it has
+// acknowledged what nobody else has.
+func (t *trial) lag(ctx context.Context, p planned, verb string) {
+	master := t.choose(ctx, "source", p.pick)
+	for _, g := range t.site.groups {
+		for _, m := range g.servers {
+			if m != master {
+				defer t.site.net.Apply(wire.Fault{Kind: wire.Freeze, From: m.name, To: master.name})()
+			}
+		}
+	}
+	pause(ctx, 4*p.delay)
+	if verb == "cut" {
+		t.apply(ctx, p, []wire.Fault{{Kind: wire.Freeze, To: master.name}})
+		return
+	}
+	t.hurtRole(ctx, p, verb, "source")
 }
 
 // choose finds the process that a fault is for.
@@ -48,11 +73,11 @@ func (t *trial) choose(ctx context.Context, role string, pick uint64) *member {
 	case "node":
 		return t.site.nodes[pick%uint64(len(t.site.nodes))]
 	case "source":
-		return t.site.groups[move.from-1].master
+		return t.site.master(ctx, move.from)
 	case "target":
-		return t.site.groups[move.to-1].master
+		return t.site.master(ctx, move.to)
 	default:
-		return t.site.groups[pick%uint64(len(t.site.groups))].replica
+		return t.site.replica(ctx, 1+int(pick%uint64(len(t.site.groups))), pick>>8)
 	}
 }
 
@@ -85,10 +110,11 @@ func (t *trial) hurt(ctx context.Context, m *member, p planned, verb string) {
 // cut does something to links.
 func (t *trial) cut(ctx context.Context, p planned, verb, what string) {
 	node := t.site.nodes[p.pick%uint64(len(t.site.nodes))]
-	group := t.site.groups[p.pick>>8%uint64(len(t.site.groups))]
+	group := 1 + int(p.pick>>8%uint64(len(t.site.groups)))
 	if move := t.moves.any(p.pick >> 16); p.pick>>16%2 == 0 {
-		group = t.site.groups[move.from-1]
+		group = move.from
 	}
+	master := t.site.master(ctx, group)
 	kind := map[string]wire.Kind{"cut": wire.Freeze, "reset": wire.Reset, "delay": wire.Delay}[verb]
 	if what == "replies" {
 		kind = wire.FreezeReplies
@@ -107,29 +133,38 @@ func (t *trial) cut(ctx context.Context, p planned, verb, what string) {
 			}
 		}
 	case "replication":
-		faults = append(faults, wire.Fault{From: group.replica.name, To: group.master.name})
+		faults = append(faults, wire.Fault{From: t.site.replica(ctx, group, p.pick>>24).name, To: master.name})
 	default: // one node, or all, to one master, or all
-		f := wire.Fault{From: node.name, To: group.master.name}
+		f := wire.Fault{From: node.name, To: master.name}
 		switch p.pick >> 24 % 4 {
 		case 0:
 			f.From = ""
 		case 1:
 			for _, g := range t.site.groups {
-				faults = append(faults, wire.Fault{From: node.name, To: g.master.name})
+				faults = append(faults, wire.Fault{From: node.name, To: t.site.master(ctx, g.id).name})
 			}
 		}
 		if len(faults) == 0 {
 			faults = append(faults, f)
 		}
 	}
-	text := make([]string, len(faults))
 	for i := range faults {
 		faults[i].Kind, faults[i].Delay = kind, p.delay
-		text[i] = orAll(faults[i].From) + "->" + orAll(faults[i].To)
 	}
-	t.rec.event("%s: %s %s for %v", p.kind, kind, strings.Join(text, " "), p.last.Round(time.Millisecond))
+	t.apply(ctx, p, faults)
+}
+
+// apply lets links be faulty for the time of the plan.
+func (t *trial) apply(ctx context.Context, p planned, faults []wire.Fault) {
+	text := make([]string, len(faults))
+	for i, f := range faults {
+		text[i] = orAll(f.From) + "->" + orAll(f.To)
+		t.watch.noteCut(t.site.server(f.To), endOfTime/2)
+	}
+	t.rec.event("%s: %s %s for %v", p.kind, faults[0].Kind, strings.Join(text, " "), p.last.Round(time.Millisecond))
 	t.rec.count("fault " + p.kind)
 	for _, f := range faults {
+		defer t.watch.noteHealed(t.site.server(f.To), t.rec)
 		defer t.site.net.Apply(f)()
 	}
 	pause(ctx, p.last)

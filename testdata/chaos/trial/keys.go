@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"codis/raftstore/topology"
 	"codis/router/resp"
 )
 
@@ -30,16 +32,14 @@ func staticOf(i int, begin time.Time) (key string, s static) {
 	return key, s
 }
 
+// fillPatience is for a machine on which a node does not reach a server in time.
+const fillPatience = time.Minute
+
 // fill writes the static keys.
 func (l *load) fill(ctx context.Context) error {
 	begin := time.Now()
 	const batch = 500
 	for at, db := range databases {
-		conn, err := resp.Dial(ctx, resp.ClientOptions{Addr: l.nodes[0], DB: db, Timeout: 30 * time.Second})
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
 		var cmds [][]string
 		for i := range l.opt.Keys {
 			if (i%5 == 4) != (at == 1) {
@@ -51,21 +51,37 @@ func (l *load) fill(ctx context.Context) error {
 			if s.at > 0 {
 				cmd = append(cmd, "PXAT", strconv.FormatInt(s.at, 10))
 			}
-			if cmds = append(cmds, cmd); len(cmds) == batch || i >= l.opt.Keys-5 {
-				replies, err := conn.Pipeline(ctx, cmds...)
-				if err != nil {
-					return err
+			cmds = append(cmds, cmd)
+		}
+		for some := range slices.Chunk(cmds, batch) {
+			for {
+				err := l.set(ctx, db, some)
+				if err == nil {
+					break
 				}
-				for _, r := range replies {
-					if err := r.Err(); err != nil {
-						return fmt.Errorf("fill: %w", err)
-					}
+				if time.Since(begin) > fillPatience || ctx.Err() != nil {
+					return fmt.Errorf("fill: %w", err)
 				}
-				cmds = cmds[:0]
+				pause(ctx, 100*time.Millisecond)
 			}
 		}
 	}
 	return nil
+}
+
+func (l *load) set(ctx context.Context, db int, cmds [][]string) error {
+	conn, err := resp.Dial(ctx, resp.ClientOptions{Addr: l.nodes[0], DB: db, Timeout: 30 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	replies, err := conn.Pipeline(ctx, cmds...)
+	for _, r := range replies {
+		if err == nil {
+			err = r.Err()
+		}
+	}
+	return err
 }
 
 func (w *worker) readStatic() {
@@ -90,6 +106,14 @@ type fleeting struct {
 	db         int
 
 	alive, gone int64 // by recorder.now: until when it is surely there, from when surely not
+	written     int64 // when that was acknowledged
+}
+
+// missed is a fleeting key that was not there, when a failover may have lost it.
+type missed struct {
+	*fleeting
+	at      int64
+	history []string
 }
 
 // fuzz is what the clocks of servers and rounding may do: TTLs are kept to 1 s.
@@ -108,6 +132,7 @@ func (w *worker) flit() {
 		case done:
 			f.alive = r.begin + life - fuzz
 			f.gone = r.end + life + fuzz
+			f.written = r.end
 		case unknown: // it may be written much later, but not in minutes
 			f.gone = endOfTime
 		}
@@ -132,10 +157,27 @@ func (w *worker) flit() {
 	history := []string{fmt.Sprintf("surely there until %s, surely gone from %s", stamp(f.alive), stamp(f.gone))}
 	switch {
 	case r.reply.IsNil() && r.end < f.alive:
-		w.rec.found(Lost, history, "%s in database %d was not there between %s and %s", f.key, f.db, stamp(r.begin), stamp(r.end))
+		w.mu.Lock()
+		w.missed = append(w.missed, missed{f, r.begin, append(history, fmt.Sprintf("not there between %s and %s", stamp(r.begin), stamp(r.end)))})
+		w.mu.Unlock()
 	case !r.reply.IsNil() && r.begin > f.gone:
 		w.rec.found(Resurrected, history, "%s in database %d was there between %s and %s", f.key, f.db, stamp(r.begin), stamp(r.end))
 	case !r.reply.IsNil() && r.reply.Text() != f.value:
 		w.rec.found(Wrong, history, "%s in database %d: %q", f.key, f.db, r.reply.Text())
+	}
+}
+
+// checkMissed judges fleeting keys that were not there.
+func (t *trial) checkMissed() {
+	counted := map[string]bool{}
+	for _, m := range t.load.missed {
+		turns := slices.DeleteFunc(t.reverts(topology.SlotOf([]byte(m.key)), m.written, m.at), func(u turn) bool { return u.since > m.written })
+		switch {
+		case len(turns) == 0:
+			t.rec.found(Lost, m.history, "%s in database %d was not there", m.key, m.db)
+		case !counted[m.key]:
+			counted[m.key] = true
+			t.lose(1, turns)
+		}
 	}
 }

@@ -22,13 +22,14 @@ type load struct {
 	opt   Options
 	seq   atomic.Int64 // for tags and keys that are never used again
 	ops   atomic.Int64
-	slow  stalls
+	waits waits
 
 	mu        sync.Mutex
 	registers map[int][]*register // in use, by database
 	retired   []*register
 	objects   map[int][]*object // all that ever were, by database
 	fleeting  []*fleeting
+	missed    []missed
 	statics   map[int]map[string]static
 }
 
@@ -104,7 +105,7 @@ func (w *worker) send(cmd []string) (r timed) {
 	r.reply, r.outcome = w.do(cmd)
 	r.end = w.rec.now()
 	w.ops.Add(1)
-	w.slow.add(r.begin, r.end)
+	w.waits.add(r.begin, r.end)
 	switch r.outcome {
 	case failed:
 		w.rec.count("refused: " + r.reply.Err().Error())
@@ -119,7 +120,7 @@ func (w *worker) change() {
 	const objects = 12
 	if len(w.own) < objects {
 		names := kinds()
-		o := newObject(names[w.random.IntN(len(names))], w.freshName("o"), w.db)
+		o := newObject(names[w.random.IntN(len(names))], w.freshName("o"), w.db, w.rec.now())
 		w.own = append(w.own, o)
 		w.mu.Lock()
 		w.objects[w.db] = append(w.objects[w.db], o)
@@ -131,17 +132,16 @@ func (w *worker) change() {
 	o.begin(c, w.rec.now())
 	r := w.send(c.cmd)
 	if o.end(c, r.outcome, r.reply, r.begin, r.end) {
-		w.rec.found(w.suspect(o, c, r), o.told(), "%s {%s} in database %d: %v was answered %s instead of %s",
+		o.suspect(w.suspect(o, r), "%s {%s} in database %d: %v was answered %s instead of %s",
 			o.kind, o.tag, o.db, c.cmd, flat(r.reply), c.want)
-		o.retired = true
 	}
-	if o.retired {
+	if o.givenUp() {
 		w.own = append(w.own[:at:at], w.own[at+1:]...)
 	}
 }
 
 // suspect reads the object after a wrong answer, to name what is wrong.
-func (w *worker) suspect(o *object, c change, r timed) VerdictKind {
+func (w *worker) suspect(o *object, r timed) VerdictKind {
 	if r.reply.Err() != nil {
 		return Wrong
 	}
@@ -149,7 +149,10 @@ func (w *worker) suspect(o *object, c change, r timed) VerdictKind {
 		return Wrong
 	}
 	got := w.send(o.model.read(o.keys()))
-	if got.outcome != done || flat(got.reply) == o.model.digest() {
+	if got.outcome != done {
+		return Wrong
+	}
+	if o.see(sighting{flat(got.reply), got.begin, got.end}) {
 		return Wrong
 	}
 	o.note("read after it: " + flat(got.reply))
@@ -171,8 +174,8 @@ func (w *worker) observe() {
 		return
 	}
 	digest := flat(r.reply)
-	if !o.allows(digest, r.begin, r.end) {
-		w.rec.found(o.judge(digest), o.told(), "%s {%s} in database %d: a reader saw %s between %s and %s",
+	if !o.see(sighting{digest, r.begin, r.end}) {
+		o.suspect(o.judge(digest), "%s {%s} in database %d: a reader saw %s between %s and %s",
 			o.kind, o.tag, o.db, digest, stamp(r.begin), stamp(r.end))
 	}
 }

@@ -16,7 +16,7 @@ func TestModelsAgreeWithRedis(t *testing.T) {
 	for _, kind := range kinds() {
 		t.Run(kind, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
-			o := newObject(kind, kind, 0)
+			o := newObject(kind, kind, 0, 0)
 			used := map[string]bool{}
 			for i := range 2000 {
 				change := o.model.next(r, o.keys(), "t"+strconv.Itoa(i))

@@ -80,9 +80,9 @@ func (t *trial) runMoves(ctx context.Context, mover int) {
 		m := move{job: uint64(reply.Int), from: owners[start], to: to}
 		t.moves.set(mover, m)
 		t.rec.event("job %d: slots %d-%d to group %d", m.job, start, start+length-1, to)
-		t.load.slow.begin(m.job)
+		begin := t.rec.now()
 		t.follow(m.job)
-		t.load.slow.end(m.job)
+		t.load.waits.during("move", begin, t.rec.now())
 	}
 }
 

@@ -27,6 +27,12 @@ type object struct {
 	model   model
 	history []string
 	retired bool
+
+	// For the judge: all that was written and seen, and what made somebody doubt.
+	born  int64
+	deeds []deed
+	seen  []sighting
+	doubt *Finding
 }
 
 type objectState struct {
@@ -60,8 +66,8 @@ type change struct {
 	want string
 }
 
-func newObject(kind, tag string, db int) *object {
-	o := &object{kind: kind, tag: tag, db: db, model: models[kind]}
+func newObject(kind, tag string, db int, at int64) *object {
+	o := &object{kind: kind, tag: tag, db: db, model: models[kind], born: at}
 	o.states = []objectState{{digest: o.model.digest()}}
 	return o
 }
@@ -94,6 +100,9 @@ func (o *object) end(c change, o2 outcome, reply resp.Reply, begin, at int64) (w
 	case unknown:
 		o.retired = true
 	}
+	if o2 != failed {
+		o.deeds = append(o.deeds, deed{cmd: c.cmd, reply: flat(reply), begin: begin, end: at, unknown: o2 == unknown})
+	}
 	line := fmt.Sprintf("%s - %s  %s -> ", stamp(begin), stamp(at), strings.Join(c.cmd, " "))
 	if o2 == done {
 		line += flat(reply)
@@ -114,6 +123,25 @@ func (o *object) note(line string) {
 	}
 }
 
+// see notes what a reader saw, and says whether it could.
+func (o *object) see(s sighting) bool {
+	o.mu.Lock()
+	o.seen = append(o.seen, s)
+	o.mu.Unlock()
+	return o.allows(s.digest, s.begin, s.end)
+}
+
+// suspect leaves an object to the judge: a failover may explain what is found. Only
+// the first finding counts.
+func (o *object) suspect(kind VerdictKind, format string, args ...any) {
+	told := o.told()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.retired = true; o.doubt == nil {
+		o.doubt = &Finding{Kind: kind, Text: fmt.Sprintf(format, args...), History: told}
+	}
+}
+
 // allows says whether a reader may have seen a digest between two times.
 func (o *object) allows(digest string, from, to int64) bool {
 	o.mu.Lock()
@@ -127,6 +155,13 @@ func (o *object) allows(digest string, from, to int64) bool {
 		}
 	}
 	return false
+}
+
+// givenUp says whether its writer is done with it.
+func (o *object) givenUp() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.retired
 }
 
 // judge names what is wrong with a digest that is not allowed.

@@ -15,6 +15,7 @@ var allFaults = []string{
 	"kill-source", "kill-target", "stop-source", "stop-target", "kill-replica", "stop-replica",
 	"cut-peers", "delay-peers",
 	"cut-servers", "cut-replies", "reset-servers", "delay-servers", "cut-replication",
+	"lag-kill", "lag-stop", "lag-cut",
 	"pause-job", "cancel-job",
 }
 
@@ -54,6 +55,10 @@ func newPlan(o Options, lane int) []planned {
 		p := planned{lane: lane, after: between(r, 300*time.Millisecond, 2500*time.Millisecond), kind: faults[r.IntN(len(faults))],
 			pick: r.Uint64(), delay: between(r, 5*time.Millisecond, 120*time.Millisecond)}
 		switch {
+		case strings.HasPrefix(p.kind, "lag"): // until another master is there, most times
+			p.last = between(r, o.downAfter()/2, o.downAfter()+4*time.Second)
+		case p.kind == "kill-source" || p.kind == "kill-target":
+			p.last = between(r, 50*time.Millisecond, o.downAfter()+3*time.Second)
 		case strings.HasPrefix(p.kind, "kill"), strings.HasPrefix(p.kind, "term"):
 			p.last = between(r, 50*time.Millisecond, 1500*time.Millisecond)
 		case p.kind == "stop-leader" || p.kind == "stop-node" || p.kind == "cut-peers":

@@ -45,6 +45,9 @@ func newRecorder(out io.Writer) *recorder {
 // now is the time since the begin, monotonic.
 func (r *recorder) now() int64 { return int64(time.Since(r.begin)) }
 
+// sinceBegin is now of a time in Unix milliseconds.
+func (r *recorder) sinceBegin(ms int64) int64 { return int64(time.UnixMilli(ms).Sub(r.begin.Round(0))) }
+
 // stamp writes a time of now.
 func stamp(at int64) string { return fmt.Sprintf("%9.3f s", float64(at)/1e9) }
 

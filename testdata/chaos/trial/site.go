@@ -41,9 +41,10 @@ type member struct {
 	busy sync.Mutex
 }
 
+// group is a group's servers; which of them is the master changes.
 type group struct {
-	id              int
-	master, replica *member
+	id      int
+	servers []*member
 }
 
 func newSite(ctx context.Context, o Options, l *lab.Lab) (*site, error) {
@@ -51,14 +52,12 @@ func newSite(ctx context.Context, o Options, l *lab.Lab) (*site, error) {
 	s.net = wire.New(s.processes)
 	for id := 1; id <= o.Groups; id++ {
 		g := &group{id: id}
-		// An acknowledged write must survive kill -9 of its master, as long as nothing
-		// is promoted in its place: it is on disk before it is acknowledged.
-		var err error
-		if g.master, err = s.startServer(ctx, o, fmt.Sprintf("s%da", id), "--appendonly", "yes", "--appendfsync", "always"); err != nil {
-			return s, err
-		}
-		if g.replica, err = s.startServer(ctx, o, fmt.Sprintf("s%db", id)); err != nil {
-			return s, err
+		for i := range 1 + o.Replicas {
+			m, err := s.startServer(ctx, o, fmt.Sprintf("s%d%c", id, 'a'+i))
+			if err != nil {
+				return s, err
+			}
+			g.servers = append(g.servers, m)
 		}
 		s.groups = append(s.groups, g)
 	}
@@ -89,9 +88,11 @@ func (s *site) close() {
 	}
 }
 
-func (s *site) startServer(ctx context.Context, o Options, name string, more ...string) (*member, error) {
-	r, err := s.lab.StartRedis(ctx, lab.RedisSpec{Name: name, Path: o.RedisServer, Dir: s.data, More: append([]string{
-		"--repl-timeout", "10", "--repl-ping-replica-period", "1", "--enable-debug-command", "local"}, more...)})
+// startServer starts a server. An acknowledged write must survive kill -9 of its master,
+// as long as nothing is promoted in its place: it is on disk before it is acknowledged.
+func (s *site) startServer(ctx context.Context, o Options, name string) (*member, error) {
+	r, err := s.lab.StartRedis(ctx, lab.RedisSpec{Name: name, Path: o.RedisServer, Dir: s.data, More: []string{
+		"--repl-timeout", "10", "--repl-ping-replica-period", "1", "--appendonly", "yes", "--appendfsync", "always"}})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,11 @@ func (s *site) processes() map[int]string {
 func (s *site) form(ctx context.Context, o Options) error {
 	var groups []demo.Group
 	for _, g := range s.groups {
-		groups = append(groups, demo.Group{ID: g.id, Servers: []string{g.master.seen, g.replica.seen}})
+		made := demo.Group{ID: g.id}
+		for _, m := range g.servers {
+			made.Servers = append(made.Servers, m.seen)
+		}
+		groups = append(groups, made)
 	}
 	if err := lab.Form(ctx, s.addrs(), groups); err != nil {
 		return err

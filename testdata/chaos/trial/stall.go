@@ -7,43 +7,56 @@ import (
 	"codis/testdata/lab"
 )
 
-// stalls finds for each move the longest wait of any request that overlapped it.
-type stalls struct {
+// waits are the requests that took long, and what went on meanwhile: how long anyone
+// had to wait for a move, a switchover or a failover is the longest wait of any request
+// that overlapped it.
+type waits struct {
 	mu    sync.Mutex
-	open  map[uint64]int64 // by job, in ns
-	waits []int64
+	long  []interval
+	spans map[string][]interval // by what went on
 }
 
-func (s *stalls) begin(job uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = map[uint64]int64{}
+type interval struct{ begin, end int64 }
+
+// noticed is what counts as long.
+const noticed = int64(time.Millisecond)
+
+func (w *waits) add(begin, end int64) {
+	if end-begin < noticed {
+		return
 	}
-	s.open[job] = 0
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.long = append(w.long, interval{begin, end})
 }
 
-func (s *stalls) end(job uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if longest, ok := s.open[job]; ok {
-		s.waits = append(s.waits, longest)
-		delete(s.open, job)
+// during notes that something went on.
+func (w *waits) during(what string, begin, end int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.spans == nil {
+		w.spans = map[string][]interval{}
 	}
+	w.spans[what] = append(w.spans[what], interval{begin, end})
 }
 
-func (s *stalls) add(begin, end int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for job, longest := range s.open {
-		if end-begin > longest {
-			s.open[job] = end - begin
+// stall is the longest wait of each time that something went on, as shares.
+func (w *waits) stall(what string, shares ...float64) []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var longest []int64
+	for _, s := range w.spans[what] {
+		most := int64(0)
+		for _, r := range w.long {
+			if r.begin < s.end && r.end > s.begin {
+				most = max(most, r.end-r.begin)
+			}
 		}
+		longest = append(longest, most)
 	}
-}
-
-func (s *stalls) percentile(share float64) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Duration(lab.Percentile(s.waits, share)).Round(time.Millisecond)
+	list := make([]time.Duration, len(shares))
+	for i, share := range shares {
+		list[i] = time.Duration(lab.Percentile(longest, share)).Round(time.Millisecond)
+	}
+	return list
 }

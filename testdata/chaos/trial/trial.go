@@ -10,6 +10,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,15 @@ type Options struct {
 	Loops int
 	// Lease of the nodes.
 	Lease time.Duration
+	// Replicas of each group.
+	Replicas int
+	// Failover says whether replicas are promoted where masters fail.
+	Failover bool
+	// SwitchEvery is how often, more or less, a replica is made the master on purpose; 0
+	// for never.
+	SwitchEvery time.Duration
+	// Durability is how many replicas must have a write before it is acknowledged.
+	Durability int
 	// JobPatience is how long a job may take, faults included.
 	JobPatience time.Duration
 	// Codis and RedisServer are the programs; an empty Codis is built.
@@ -53,7 +63,7 @@ type Options struct {
 // DefaultOptions are a run of one minute.
 func DefaultOptions() Options {
 	return Options{Seed: 1, Duration: time.Minute, Nodes: 3, Groups: 3, Clients: 24, Rate: 3000, Keys: 20_000, Slots: 120, Loops: 1,
-		Lease: 2 * time.Second, JobPatience: 2 * time.Minute, RedisServer: "redis-server", Out: io.Discard}
+		Replicas: 1, Failover: true, SwitchEvery: 4 * time.Second, Lease: 2 * time.Second, JobPatience: 2 * time.Minute, RedisServer: "redis-server", Out: io.Discard}
 }
 
 // Validate says what can't be.
@@ -61,8 +71,8 @@ func (o Options) Validate() error {
 	if o.Duration <= 0 || o.Lease < 500*time.Millisecond || o.Rate < 1 || o.Keys < 10 || o.Slots < 1 || o.Slots >= 512 {
 		return fmt.Errorf("duration and rate must be above 0, the lease at least 500ms, keys at least 10, slots from 1 to 511")
 	}
-	if o.Nodes < 1 || o.Groups < 2 || o.Clients < 3 {
-		return fmt.Errorf("there must be a node, two groups and three clients at least")
+	if o.Nodes < 1 || o.Groups < 2 || o.Clients < 3 || o.Replicas < 1 || o.Durability < 0 || o.Durability > o.Replicas {
+		return fmt.Errorf("there must be a node, two groups with a replica and three clients at least, and as many replicas as a write waits for")
 	}
 	if slices.Equal(o.Faults, []string{"none"}) {
 		return nil
@@ -84,12 +94,20 @@ func (o Options) faults() []string {
 	return list
 }
 
+// downAfter is short, for what a loaded machine may take to answer.
+func (o Options) downAfter() time.Duration { return time.Second }
+
 // settings make the cluster notice faults in the time of a short run, and take part of the
 // objects and some of the strings for big keys.
 func (o Options) settings() map[string]string {
+	failover := "no"
+	if o.Failover {
+		failover = "yes"
+	}
 	return map[string]string{"lease": o.Lease.String(), "lease-renew": (o.Lease / 5).String(), "backend-timeout": "2s", "backend-dial-timeout": "500ms",
 		"migrate-big-elements": "5", "migrate-big-bytes": "600",
-		"failover": "no"} // a promoted replica may lack writes, and the audit asks for all
+		"failover": failover, "failover-interval": "0", "down-after": o.downAfter().String(),
+		"durability-replicas": strconv.Itoa(o.Durability), "durability-timeout": "500ms"}
 }
 
 // clientTimeout is longer than a node may take for any answer.
@@ -102,6 +120,14 @@ type trial struct {
 	site  *site
 	load  *load
 	moves moves
+	watch *watch
+
+	pausesMu sync.Mutex
+	pauses   []int64 // of switchovers, as the cluster tells them
+
+	// Known at the end.
+	turns  []turn
+	losses losses
 }
 
 // Run runs a trial to its end. An error says that it could not be run; what it
@@ -120,7 +146,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{opt: o, rec: newRecorder(o.Out)}
+	t := &trial{opt: o, rec: newRecorder(o.Out), watch: newWatch()}
 	keep := true // until all is known to be well
 	defer func() {
 		l.Close(keep)
@@ -142,12 +168,19 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err := t.load.fill(ctx); err != nil {
 		return nil, err
 	}
+	t.settle(ctx) // what is there before the first fault is at the replicas, too
 	t.storm(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	t.audit(ctx)
+	t.turns = t.watch.turns(t.site)
 	t.checkRegisters(l.Dir)
+	if err := t.checkObjects(ctx); err != nil {
+		return nil, err
+	}
+	t.checkMissed()
+	t.checkLosses()
 	report = t.report(l.Dir)
 	keep = o.Keep || len(report.Findings) > 0
 	return report, nil
@@ -160,7 +193,10 @@ func (t *trial) storm(ctx context.Context) {
 	defer stopLoad()
 	storming, cancel := context.WithTimeout(ctx, t.opt.Duration)
 	defer cancel()
-	var clients, rest sync.WaitGroup
+	var clients, rest, watching sync.WaitGroup
+	watchable, stopWatch := context.WithCancel(ctx)
+	defer stopWatch()
+	watching.Go(func() { t.watch.run(watchable, t) })
 	for i := range t.opt.Clients {
 		clients.Go(func() { t.load.run(loading, i) })
 	}
@@ -171,9 +207,12 @@ func (t *trial) storm(ctx context.Context) {
 		plan := newPlan(t.opt, lane)
 		rest.Go(func() { t.runFaults(storming, plan) })
 	}
+	rest.Go(func() { t.runSwitchovers(storming) })
 	rest.Wait()
 	t.rec.event("the faults are over")
 	t.settle(ctx)
 	stopLoad()
 	clients.Wait()
+	stopWatch()
+	watching.Wait()
 }

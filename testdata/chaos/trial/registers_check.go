@@ -1,0 +1,176 @@
+package trial
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"codis/raftstore/topology"
+)
+
+// checkPatience bounds the check of one history.
+const checkPatience = 20 * time.Second
+
+// checkRegisters looks for a history that no single copy could have given, but for
+// what failovers may have taken back.
+func (t *trial) checkRegisters(dir string) {
+	for _, db := range databases {
+		for _, g := range t.load.allRegisters(db) {
+			t.checkRegister(dir, g)
+		}
+	}
+}
+
+func (t *trial) checkRegister(dir string, g *register) {
+	result, info := porcupine.CheckOperationsVerbose(registerModel, g.ops, checkPatience)
+	t.rec.count("histories checked")
+	switch result {
+	case porcupine.Unknown:
+		t.rec.count("histories too long to check")
+	case porcupine.Illegal:
+		if t.explained(g) {
+			return
+		}
+		page := filepath.Join(dir, strings.ReplaceAll(g.key, ":", "-")+"-"+strconv.Itoa(g.db)+".html")
+		if err := porcupine.VisualizePath(registerModel, info, page); err != nil {
+			page = err.Error()
+		}
+		t.rec.found(g.judge(info), g.lines(), "the history of %s in database %d is not linearizable, see %s", g.key, g.db, page)
+	}
+}
+
+// explained says whether failovers can have done it to a register, and counts the
+// acknowledged writes that they have lost: the least number that makes a history
+// possible. Writes that were not acknowledged may be lost too, once they were read.
+func (t *trial) explained(g *register) bool {
+	if len(g.ops) == 0 {
+		return false
+	}
+	first, last, acknowledged := g.ops[0].Call, g.ops[0].Call, 0
+	for _, op := range g.ops {
+		first, last = min(first, op.Call), max(last, op.Call)
+		if !op.Output.(output).unknown {
+			acknowledged++
+			last = max(last, op.Return)
+		}
+	}
+	turns := t.reverts(topology.SlotOf([]byte(g.key)), first, last)
+	if len(turns) == 0 {
+		return false
+	}
+	for lost := range acknowledged + 1 {
+		switch porcupine.CheckOperationsTimeout(lossyModel(lost), withReverts(g.ops, turns), checkPatience) {
+		case porcupine.Ok:
+			t.lose(lost, turns)
+			return true
+		case porcupine.Unknown:
+			t.rec.count("histories too long to check")
+			return true
+		}
+	}
+	return false
+}
+
+// withReverts adds to a history what failovers may have done.
+func withReverts(ops []porcupine.Operation, turns []turn) []porcupine.Operation {
+	ops = slices.Clone(ops)
+	for i, t := range turns {
+		id := 1000 + i
+		ops = append(ops,
+			porcupine.Operation{ClientId: id, Input: input{op: "doubt"}, Output: output{}, Call: t.since, Return: t.since},
+			porcupine.Operation{ClientId: id, Input: input{op: "revert"}, Output: output{}, Call: t.begin, Return: t.end})
+	}
+	return ops
+}
+
+// doubtful is a register from "doubt" on: what a failover may bring back.
+type doubtful struct {
+	value
+	// open is how many failovers are ahead of which the writes are not safe any more.
+	open int
+	// trail are the states before each such write, oldest first; lost what has gone.
+	trail string
+	lost  int
+}
+
+// former is a state in a trail.
+type former struct {
+	value
+	acknowledged bool // the write that replaced it
+}
+
+const trailEnd = "\x00"
+
+func (f former) String() string {
+	return strconv.FormatBool(f.exists) + " " + strconv.FormatBool(f.acknowledged) + " " + f.text + trailEnd
+}
+
+func formers(trail string) []former {
+	var list []former
+	for text := range strings.SplitSeq(strings.TrimSuffix(trail, trailEnd), trailEnd) {
+		if parts := strings.SplitN(text, " ", 3); len(parts) == 3 {
+			list = append(list, former{value{parts[0] == "true", parts[2]}, parts[1] == "true"})
+		}
+	}
+	return list
+}
+
+// lossyModel is registerModel with failovers that may take back so many acknowledged
+// writes in all, always the last ones.
+func lossyModel(most int) porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{doubtful{}} },
+		Step: func(state, in, out any) []any { return stepLossy(state.(doubtful), in.(input), out.(output), most) },
+	}
+	return m.ToModel()
+}
+
+func stepLossy(s doubtful, in input, out output, most int) []any {
+	switch in.op {
+	case "doubt":
+		s.open++
+		return []any{s}
+	case "revert":
+		return s.revert(most)
+	}
+	next, want := step(s.value, in)
+	if !out.unknown && out != want {
+		return nil
+	}
+	if s.open > 0 && in.op != "get" {
+		s.trail += former{s.value, !out.unknown}.String()
+	}
+	s.value = next
+	return []any{s}
+}
+
+// revert is every state that a failover may leave.
+func (s doubtful) revert(most int) []any {
+	trail := formers(s.trail)
+	s.open--
+	var all []any
+	add := func(kept int, v value, lost int) {
+		next := doubtful{value: v, open: s.open, lost: s.lost + lost}
+		if s.open > 0 {
+			for _, f := range trail[:kept] {
+				next.trail += f.String()
+			}
+		}
+		all = append(all, next)
+	}
+	add(len(trail), s.value, 0)
+	for i, lost := len(trail)-1, 0; i >= 0; i-- {
+		if trail[i].acknowledged {
+			lost++
+		}
+		if s.lost+lost > most {
+			break
+		}
+		add(i, trail[i].value, lost)
+	}
+	return all
+}
