@@ -37,7 +37,7 @@ bench: build ## direct redis-server, twemproxy and codis side by side
 bench-migrate: build deps ## moving 200,000 keys, beside a plain loop of MIGRATE
 	go run ./testdata/benchmigrate --codis bin/codis $(ARGS)
 
-chaos: build deps ## slots move while everything fails, under a recorded load: ARGS="-duration 10m -seed 7 -v"
+chaos: build deps ## slots move and masters change while everything fails, under a recorded load: ARGS="-duration 10m -seed 7 -v"
 	go run ./testdata/chaos -codis bin/codis $(ARGS)
 
 lint: ## gofmt, go vet, staticcheck

@@ -71,6 +71,8 @@ func (r *run) ownMove(epoch uint64) bool {
 	return r.moved[epoch]
 }
 
+// drop removes reserved keys of a batch at a group's master, and waits until its
+// replicas have: one that was promoted without would have them for good.
 func (r *run) drop(ctx context.Context, s *topology.State, group int, request func([]byte) []byte, epoch uint64) error {
 	l, err := r.c.openMaster(ctx, s, group)
 	if err != nil {
@@ -83,7 +85,12 @@ func (r *run) drop(ctx context.Context, s *topology.State, group int, request fu
 		l.out = request(l.out)
 		l.out = fence.AppendDropWait(l.out, epoch)
 	}
-	frames, err := l.do(ctx, 3*len(dbs))
+	// They may have been removed before, by someone else: WAIT needs a write of its own.
+	l.out = fence.AppendWaitWrite(l.out, epoch)
+	replicas := need(s, group, l.facts)
+	waits := l.wait(replicas, waitSetup)
+	l.out = fence.AppendDropWait(l.out, epoch)
+	frames, err := l.do(ctx, 3*len(dbs)+2+waits)
 	if err != nil {
 		return err
 	}
@@ -94,6 +101,15 @@ func (r *run) drop(ctx context.Context, s *topology.State, group int, request fu
 		if frames[3*i+1][0] == '-' {
 			return l.wrap(fmt.Errorf("remove reserved keys: %q", frames[3*i+1]))
 		}
+	}
+	if waits == 0 {
+		return nil
+	}
+	if err := l.status(frames[3*len(dbs)]); err != nil {
+		return fmt.Errorf("remove reserved keys: %w", err)
+	}
+	if err := l.waited(frames[3*len(dbs)+1], replicas); err != nil {
+		return fmt.Errorf("remove reserved keys: %w", err)
 	}
 	return nil
 }

@@ -1,9 +1,9 @@
 package trial
 
-// losses are the acknowledged writes that failovers have taken back, as histories and
-// objects show it.
+// losses are the acknowledged writes that failovers have taken back, as registers,
+// objects and fleeting keys show it.
 type losses struct {
-	explained int
+	all int
 	// of counts them by turn, where only one can have done it.
 	of map[uint64]int
 }
@@ -14,7 +14,7 @@ const leastBytes = 12
 
 // lose counts writes that one of the turns has lost.
 func (t *trial) lose(n int, turns []turn) {
-	t.losses.explained += n
+	t.losses.all += n
 	if len(turns) == 1 {
 		if t.losses.of == nil {
 			t.losses.of = map[uint64]int{}
@@ -25,8 +25,8 @@ func (t *trial) lose(n int, turns []turn) {
 
 // checkLosses compares what is lost with what the cluster has said about it.
 func (t *trial) checkLosses() {
-	if t.opt.Durability > 0 && t.losses.explained > 0 {
-		t.rec.found(Lost, nil, "%d writes that %d replicas had acknowledged are lost", t.losses.explained, t.opt.Durability)
+	if t.opt.Durability > 0 && t.losses.all > 0 {
+		t.rec.found(Lost, nil, "%d writes that %d replicas had acknowledged are lost", t.losses.all, t.opt.Durability)
 	}
 	for _, turn := range t.turns {
 		t.rec.event("%v; %d acknowledged writes were lost", turn, t.losses.of[turn.epoch])

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -62,115 +63,80 @@ func (t *trial) explained(g *register) bool {
 	if len(turns) == 0 {
 		return false
 	}
+	ways := [][]turn{turns}
+	if len(turns) > 1 { // first those that one alone can have done
+		ways = nil
+		for _, one := range turns {
+			ways = append(ways, []turn{one})
+		}
+		ways = append(ways, turns)
+	}
 	for lost := range acknowledged + 1 {
-		switch porcupine.CheckOperationsTimeout(lossyModel(lost), withReverts(g.ops, turns), checkPatience) {
-		case porcupine.Ok:
-			t.lose(lost, turns)
-			return true
-		case porcupine.Unknown:
-			t.rec.count("histories too long to check")
-			return true
+		for _, some := range ways {
+			switch porcupine.CheckOperationsTimeout(lossyModel(lost), withReverts(g.ops, some), checkPatience) {
+			case porcupine.Ok:
+				t.lose(lost, some)
+				return true
+			case porcupine.Unknown:
+				t.rec.count("histories too long to check")
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// withReverts adds to a history what failovers may have done.
-func withReverts(ops []porcupine.Operation, turns []turn) []porcupine.Operation {
-	ops = slices.Clone(ops)
-	for i, t := range turns {
-		id := 1000 + i
-		ops = append(ops,
-			porcupine.Operation{ClientId: id, Input: input{op: "doubt"}, Output: output{}, Call: t.since, Return: t.since},
-			porcupine.Operation{ClientId: id, Input: input{op: "revert"}, Output: output{}, Call: t.begin, Return: t.end})
-	}
-	return ops
-}
-
-// doubtful is a register from "doubt" on: what a failover may bring back.
-type doubtful struct {
-	value
-	// open is how many failovers are ahead of which the writes are not safe any more.
-	open int
-	// trail are the states before each such write, oldest first; lost what has gone.
-	trail string
-	lost  int
-}
-
-// former is a state in a trail.
-type former struct {
-	value
-	acknowledged bool // the write that replaced it
-}
-
-const trailEnd = "\x00"
-
-func (f former) String() string {
-	return strconv.FormatBool(f.exists) + " " + strconv.FormatBool(f.acknowledged) + " " + f.text + trailEnd
-}
-
-func formers(trail string) []former {
-	var list []former
-	for text := range strings.SplitSeq(strings.TrimSuffix(trail, trailEnd), trailEnd) {
-		if parts := strings.SplitN(text, " ", 3); len(parts) == 3 {
-			list = append(list, former{value{parts[0] == "true", parts[2]}, parts[1] == "true"})
+// judge names an illegal history: when only reads of nothing or of a value that
+// had been deleted are in the way, writes were lost or keys resurrected.
+func (g *register) judge(info porcupine.LinearizationInfo) VerdictKind {
+	best := 0
+	for _, partial := range info.PartialLinearizationsOperations() {
+		for _, p := range partial {
+			best = max(best, len(p))
 		}
 	}
-	return list
+	ordered := slices.Clone(g.ops)
+	slices.SortFunc(ordered, func(a, b porcupine.Operation) int { return int(a.Return - b.Return) })
+	if best < len(ordered) {
+		if out := ordered[best].Output.(output); !out.null && !out.unknown && ordered[best].Input.(input).op == "get" && deletedBefore(ordered[:best]) {
+			return Resurrected
+		}
+	}
+	return Lost
 }
 
-// lossyModel is registerModel with failovers that may take back so many acknowledged
-// writes in all, always the last ones.
-func lossyModel(most int) porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{doubtful{}} },
-		Step: func(state, in, out any) []any { return stepLossy(state.(doubtful), in.(input), out.(output), most) },
+// deletedBefore says whether the last write that was answered is a deletion.
+func deletedBefore(ops []porcupine.Operation) bool {
+	for i := len(ops) - 1; i >= 0; i-- {
+		switch ops[i].Input.(input).op {
+		case "get":
+		case "del", "drop":
+			return true
+		default:
+			return false
+		}
 	}
-	return m.ToModel()
+	return false
 }
 
-func stepLossy(s doubtful, in input, out output, most int) []any {
-	switch in.op {
-	case "doubt":
-		s.open++
-		return []any{s}
-	case "revert":
-		return s.revert(most)
-	}
-	next, want := step(s.value, in)
-	if !out.unknown && out != want {
-		return nil
-	}
-	if s.open > 0 && in.op != "get" {
-		s.trail += former{s.value, !out.unknown}.String()
-	}
-	s.value = next
-	return []any{s}
-}
-
-// revert is every state that a failover may leave.
-func (s doubtful) revert(most int) []any {
-	trail := formers(s.trail)
-	s.open--
-	var all []any
-	add := func(kept int, v value, lost int) {
-		next := doubtful{value: v, open: s.open, lost: s.lost + lost}
-		if s.open > 0 {
-			for _, f := range trail[:kept] {
-				next.trail += f.String()
-			}
+// lines is the history of a register for people.
+func (g *register) lines() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ordered := slices.Clone(g.ops)
+	slices.SortFunc(ordered, func(a, b porcupine.Operation) int {
+		if a.Call < b.Call {
+			return -1
 		}
-		all = append(all, next)
-	}
-	add(len(trail), s.value, 0)
-	for i, lost := len(trail)-1, 0; i >= 0; i-- {
-		if trail[i].acknowledged {
-			lost++
+		return 1
+	})
+	var lines []string
+	for _, op := range ordered {
+		end := "          ?"
+		if op.Return != endOfTime {
+			end = stamp(op.Return)
 		}
-		if s.lost+lost > most {
-			break
-		}
-		add(i, trail[i].value, lost)
+		lines = append(lines, fmt.Sprintf("%s - %s  client %d  %s", stamp(op.Call), end, op.ClientId, describe(op.Input.(input), op.Output.(output))))
 	}
-	return all
+	return lines
 }

@@ -43,22 +43,28 @@ type cut struct {
 	at, undone int
 }
 
-// explain returns the least number of acknowledged writes that must have been lost.
-func (j judge) explain(ctx context.Context, turns []turn) (lost int, ok bool, err error) {
-	tried := 0
-	for _, way := range j.ways(turns) {
-		if tried++; tried > maxReplays {
-			return 0, false, fmt.Errorf("more than %d ways", maxReplays)
+// explain returns the way on which the fewest acknowledged writes were lost.
+func (j judge) explain(ctx context.Context, turns []turn) (w way, ok bool, err error) {
+	for tried, w := range j.ways(turns) {
+		if tried > maxReplays {
+			return way{}, false, fmt.Errorf("more than %d ways", maxReplays)
 		}
-		fits, err := j.try(ctx, way.deeds, way.cuts)
-		if err != nil {
-			return 0, false, err
-		}
-		if fits {
-			return way.lost, true, nil
+		if ok, err := j.try(ctx, w); ok || err != nil {
+			return w, ok, err
 		}
 	}
-	return 0, false, nil
+	return way{}, false, nil
+}
+
+// lost counts the acknowledged deeds that it took back.
+func (c cut) lost(deeds []deed) int {
+	n := 0
+	for _, d := range deeds[c.at-c.undone : c.at] {
+		if !d.unknown {
+			n++
+		}
+	}
+	return n
 }
 
 // way is a course that the object's writes may have taken.
@@ -82,11 +88,7 @@ func ways(deeds []deed, cuts []cut, turns []turn) []way {
 	if len(turns) == 0 {
 		w := way{deeds: deeds, cuts: cuts}
 		for _, c := range cuts {
-			for _, d := range deeds[c.at-c.undone : c.at] {
-				if !d.unknown {
-					w.lost++
-				}
-			}
+			w.lost += c.lost(deeds)
 		}
 		return []way{w}
 	}
@@ -117,7 +119,8 @@ type span struct {
 }
 
 // try does the deeds with the cuts and compares answers and sightings.
-func (j judge) try(ctx context.Context, deeds []deed, cuts []cut) (bool, error) {
+func (j judge) try(ctx context.Context, w way) (bool, error) {
+	deeds, cuts := w.deeds, w.cuts
 	spans := []span{{digest: models[j.o.kind].digest(), to: endOfTime}}
 	enter := func(digest string, from, left int64) {
 		spans[len(spans)-1].to = left
@@ -154,12 +157,17 @@ func (j judge) try(ctx context.Context, deeds []deed, cuts []cut) (bool, error) 
 		kept = append(kept, d)
 		enter(flat(replies[1]), d.begin, left)
 	}
-	for _, s := range j.o.seen {
+	return allSeen(j.o.seen, spans), nil
+}
+
+// allSeen says whether every sighting was of a state that may have been there then.
+func allSeen(seen []sighting, spans []span) bool {
+	for _, s := range seen {
 		if !slices.ContainsFunc(spans, func(p span) bool { return p.digest == s.digest && p.from <= s.end && p.to >= s.begin }) {
-			return false, nil
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 func (j judge) read() []string { return models[j.o.kind].read(j.o.keys()) }
@@ -193,29 +201,35 @@ func (t *trial) checkObjects(ctx context.Context) error {
 			if o.doubt == nil {
 				continue
 			}
-			turns := t.reverts(topology.SlotOf([]byte(o.keys()[0])), o.born, endOfTime)
-			if len(turns) > 0 {
-				if conn == nil {
-					var err error
-					if conn, err = t.startJudge(ctx); err != nil {
-						return err
-					}
-					defer conn.Close()
+			if conn == nil {
+				var err error
+				if conn, err = t.startJudge(ctx); err != nil {
+					return err
 				}
-				lost, ok, err := (judge{conn, o}).explain(ctx, turns)
-				if err != nil {
-					t.rec.event("%s {%s}: %v", o.kind, o.tag, err)
-				}
-				if ok {
-					t.rec.count("objects after a loss")
-					t.lose(lost, turns)
-					continue
-				}
+				defer conn.Close()
 			}
-			t.rec.found(o.doubt.Kind, o.doubt.History, "%s", o.doubt.Text)
+			t.checkObject(ctx, judge{conn, o})
 		}
 	}
 	return nil
+}
+
+func (t *trial) checkObject(ctx context.Context, j judge) {
+	turns := t.reverts(topology.SlotOf([]byte(j.o.keys()[0])), j.o.born, endOfTime)
+	if len(turns) > 0 {
+		w, ok, err := j.explain(ctx, turns)
+		if err != nil {
+			t.rec.event("%s {%s} can't be judged: %v", j.o.kind, j.o.tag, err)
+		}
+		if ok {
+			t.rec.count("objects after a loss")
+			for _, c := range w.cuts {
+				t.lose(c.lost(w.deeds), []turn{c.turn})
+			}
+			return
+		}
+	}
+	t.rec.found(j.o.doubt.Kind, j.o.doubt.History, "%s", j.o.doubt.Text)
 }
 
 // startJudge starts the server at which objects are written once more.
