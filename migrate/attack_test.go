@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -41,4 +42,35 @@ func TestM_FromAFullServer(t *testing.T) {
 	c.waitDone(job, 20*time.Second)
 	checkSame(t, "target", contents(t, c.master(2)), want)
 	checkSame(t, "source", contents(t, c.master(1)), nil)
+}
+
+// TestSafetyF4_RestartedMasterIsNotUsed: a master comes back with nothing in the middle
+// of a move. Nobody has recorded it, so its emptiness does not end the move: its data
+// may come back.
+func TestSafetyF4_RestartedMasterIsNotUsed(t *testing.T) {
+	c := newCluster(t, layout{groups: 2})
+	c.assign(1)
+	c.fill(1, 2000)
+	c.record()
+	leader := c.lead()
+	job := c.migrate(topology.JobOptions{KeysPerSecond: 500}, topology.SlotMove{Start: 0, End: 200, From: 1, To: 2})
+	waitFor(t, "progress", func() bool { p, _ := leader.Live(job); return p.Keys > 50 })
+	c.master(1).Restart(t)
+	waitFor(t, "a reason", func() bool {
+		j := c.job(job)
+		return strings.Contains(j.Reason, "not the process") || j.State.Finished()
+	})
+	if j := c.job(job); j.State.Finished() || j.Batches[0].Phase != topology.BatchMigrating {
+		t.Fatalf("job %d is %s: the keys that had not moved are out of reach, batches %+v", job, j.State, j.Batches)
+	}
+}
+
+// record puts the run IDs of the masters into the state, as failover does.
+func (c *cluster) record() {
+	c.tb.Helper()
+	for id := range c.servers {
+		server := c.master(id)
+		info := resp.ParseInfo(must(c.tb, server.Client(c.tb), "INFO").Text())
+		c.store.must(topology.ServerUpdate{Group: id, Server: topology.Server{Addr: server.Addr, RunID: info["run_id"], ReplID: info["master_replid"]}})
+	}
 }

@@ -77,14 +77,35 @@ func (c *Controller) openServer(ctx context.Context, s *topology.State, group in
 	return l, nil
 }
 
-// openMaster refuses a server that does not say that it is a master.
+// openMaster refuses a server that does not say that it is a master, and one that has
+// restarted and that package failover has not looked at yet: it may have less than it
+// had (SAFETY F4), and having no keys ends a move.
 func (c *Controller) openMaster(ctx context.Context, s *topology.State, group int) (*link, error) {
 	l, err := c.open(ctx, s, group)
-	if err == nil && !l.facts.master {
-		l.close()
-		return nil, fmt.Errorf("group %d: server %s is not a master", group, l.addr)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	switch recorded := runIDOf(s, group, l.addr); {
+	case !l.facts.master:
+		err = fmt.Errorf("group %d: server %s is not a master", group, l.addr)
+	case recorded != "" && recorded != l.facts.runID:
+		err = fmt.Errorf("group %d: server %s has restarted and is not the process that the table knows: it is not used before it is known what it has, see CODIS.INFO", group, l.addr)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// runIDOf is the run ID that a state has of a server; empty when it has none.
+func runIDOf(s *topology.State, group int, addr string) string {
+	for _, server := range s.Groups[group].Servers {
+		if server.Addr == addr {
+			return server.RunID
+		}
+	}
+	return ""
 }
 
 func (l *link) close() { _ = l.conn.Close() }

@@ -136,10 +136,13 @@ func (l *loop) BeginRound() {
 	if l.rounds++; l.rounds%measuredRounds == 0 {
 		l.roundBegan = time.Now()
 	}
-	if l.now >= l.lease { // that of the last round, whether or not there is a new one
+	had := l.now < l.lease // that of the last round, whether or not there is a new one
+	if !had {
 		l.lapses++
 	}
-	l.lease = l.r.cfg.LeaseUntil()
+	if l.lease = l.r.cfg.LeaseUntil(); !had && l.leased() {
+		l.recheckRecords()
+	}
 	if !l.hadLease && l.leased() {
 		l.hadLease = true
 		l.r.hadLease.Store(true)

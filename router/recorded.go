@@ -33,6 +33,18 @@ func (b *backend) refuse() {
 	b.giveUp(errBackendUnrecorded)
 }
 
+// recheckRecords ends the connections that were opened to unknown processes while
+// there was no lease.
+func (l *loop) recheckRecords() {
+	for _, s := range l.servers {
+		for _, b := range s.allConns() {
+			if b.state == backendReady && !b.recorded() {
+				b.giveUp(errBackendClosed)
+			}
+		}
+	}
+}
+
 // adoptRecords takes the run IDs of a new table, and goes on with the connections
 // that waited for them.
 func (l *loop) adoptRecords(t *table) {

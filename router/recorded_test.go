@@ -2,7 +2,9 @@ package router
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"codis/raftstore/topology"
 	"codis/router/resp"
@@ -96,4 +98,29 @@ func TestF4UnrecordedMasterIsRefused(t *testing.T) {
 	}
 	v.record(server)
 	w.wantReply("+OK\r\n", "SET", "k", "2")
+}
+
+// TestF4UnrecordedMasterWhenTheLeaseIsBack: a connection that was opened without a
+// lease, for stale reads, leads to a process that nobody has looked at. It is not used
+// for more once there is a leader again.
+func TestF4UnrecordedMasterWhenTheLeaseIsBack(t *testing.T) {
+	t.Parallel()
+	var now, until atomic.Int64
+	now.Store(1)
+	until.Store(1 << 60)
+	v, server := newRecorded(t, Config{Clock: now.Load, LeaseUntil: until.Load}, "on-quorum-loss", "reads", "hold-deadline", "1m")
+	w := dialWire(t, v.r)
+	w.wantReply("+OK\r\n", "SET", "k", "1")
+	until.Store(1)
+	server.Kill()
+	server.Restart(t)
+	waitUntil(t, "a stale read", patience, func() bool {
+		now.Add(int64(time.Second)) // past the back-off
+		return dialWire(t, v.r).do("GET", "k") == "$-1\r\n"
+	})
+	until.Store(1 << 60)
+	w.send("SET k 2\r\n")
+	w.wantSilent()
+	v.record(server)
+	w.wantNext("+OK\r\n")
 }

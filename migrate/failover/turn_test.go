@@ -56,3 +56,32 @@ func TestSafetyF7ClockAhead(t *testing.T) {
 		}
 	}
 }
+
+// TestSafetyF3Recovered: the directory that a cluster was recovered from does not know
+// of a turn, whose epoch the servers know. They are put back into its roles.
+func TestSafetyF3Recovered(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, clusterSpec{replicas: 1, asleep: true})
+	promoted := c.others()[0]
+	mustDo(t, c.first, "SET", "k", "v")
+	c.caughtUp()
+	if err := giveOrder(t, promoted, order{epoch: c.State().Epoch + 100}); err != nil {
+		t.Fatal(err)
+	}
+	mustDo(t, c.first, "REPLICAOF", "127.0.0.1", portOf(promoted))
+	waitFor(t, "the turn that is not known", func() bool { return mustInspect(t, Target{Addr: c.first.Addr}).LinkUp })
+	mustDo(t, promoted, "SET", "k", "newer")
+	waitFor(t, "the write", func() bool { return mustDo(t, c.first, "GET", "k") == "newer" })
+	c.mu.Lock()
+	after, err := topology.Recover(c.state, topology.Recovery{NodeID: "n1", ClusterID: "c2", Epoch: c.state.Epoch + 1_000_000})
+	c.state = after
+	c.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wake()
+	c.waitFollows(promoted.Addr)
+	if got := mustDo(t, c.first, "GET", "k"); c.group().Master != c.first.Addr || got != "newer" {
+		t.Errorf("master %s, %s has %q", c.group().Master, c.first.Addr, got)
+	}
+}

@@ -36,6 +36,11 @@ func Recover(s *State, r Recovery) (*State, error) {
 	next.ClusterID, next.Epoch = r.ClusterID, r.Epoch
 	node.Voter = true
 	next.Nodes = map[string]Node{node.ID: node}
+	for id, g := range next.Groups {
+		// The lost nodes may have turned it since: care's orders are fenced with this.
+		g.Epoch = r.Epoch
+		next.Groups[id] = g
+	}
 	left := slices.DeleteFunc(slices.Sorted(maps.Keys(s.Nodes)), func(id string) bool { return id == node.ID })
 	what := fmt.Sprintf("cluster %s recovered as %s from node %s alone, with epoch %d; left behind: %s",
 		s.ClusterID, r.ClusterID, node.ID, s.Epoch, orNone(strings.Join(left, " ")))
