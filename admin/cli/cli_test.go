@@ -189,7 +189,7 @@ func TestLostAnswer(t *testing.T) {
 				return
 			}
 			buf := make([]byte, 512)
-			if n, _ := conn.Read(buf); bytes.Contains(buf[:n], []byte("PING")) {
+			if n, _ := conn.Read(buf); bytes.Contains(buf[:n], []byte("CODIS.PEER")) {
 				_, _ = conn.Write([]byte("+PONG\r\n"))
 				_, _ = conn.Read(buf)
 			}

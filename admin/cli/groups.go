@@ -75,7 +75,7 @@ func runGroups(s *session) error {
 			table = append(table, append([]string{strconv.FormatInt(g.ID, 10), strconv.FormatInt(g.Slots, 10)}, srv.cells()...))
 		}
 	}
-	if err := s.printTable(table); err != nil {
+	if err := s.printTable(table, "ZONE", "VERSION", "MEMORY", "KEYS", "SLOTS", "LAG"); err != nil {
 		return err
 	}
 	return s.printFailovers(list)

@@ -120,7 +120,7 @@ func (s *session) printJobs() error {
 	if s.json {
 		return s.printJSON(list)
 	}
-	return s.printTable(jobTable(list))
+	return s.printTable(jobTable(list), "BYTES", "KEYS", "KIND", "MOVES")
 }
 
 // jobTable is for people.

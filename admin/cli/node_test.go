@@ -38,8 +38,6 @@ func startNode(tb testing.TB, password string) (addr string) {
 			conn.WriteError("WRONGPASS invalid username-password pair or user is disabled.")
 		case password != "" && conn.Context() == nil:
 			conn.WriteError("NOAUTH Authentication required.")
-		case name == "PING":
-			conn.WriteString("PONG")
 		case name == "CODIS.HISTORY" && len(cmd.Args) == 2 && string(cmd.Args[1]) == "666":
 			conn.Close() // what a node that dies in the middle looks like
 		default:

@@ -63,7 +63,7 @@ func runNodes(s *session) error {
 	if s.json {
 		return s.printJSON(list)
 	}
-	return s.printTable(table)
+	return s.printTable(table, "ZONE", "ACKED", "RENEWED", "PEER", "HTTP", "VERSION", "CLIENTS", "P99", "OPS/S")
 }
 
 func nodeOf(f fields) node {

@@ -26,7 +26,11 @@ func (s *session) printJSON(v any) error {
 
 // printTable writes rows for people, the first one being the heads. An empty
 // cell is shown as a dash, so that columns can be cut by programs too.
-func (s *session) printTable(rows [][]string) error { return s.printRows(rows, true) }
+// The columns that spare names are left out, one after the other, while the screen
+// is too narrow for all; --json has them.
+func (s *session) printTable(rows [][]string, spare ...string) error {
+	return s.printRows(s.screen.narrow(rows, spare), true)
+}
 
 // printRows writes rows; heads says whether the first one has the columns' names.
 func (s *session) printRows(rows [][]string, heads bool) error {

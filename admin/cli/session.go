@@ -93,7 +93,8 @@ func (s *session) dial(ctx context.Context) (*resp.Client, error) {
 }
 
 // dialNode connects and makes sure that the node answers: one that hangs accepts
-// connections still.
+// connections still. CODIS.PEER is answered where clients are too many, and where
+// PING tells load balancers that the node is going.
 func (s *session) dialNode(ctx context.Context, addr string) (*resp.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -101,7 +102,7 @@ func (s *session) dialNode(ctx context.Context, addr string) (*resp.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	if _, err := client.Do(ctx, "PING"); err != nil {
+	if _, err := client.Do(ctx, "CODIS.PEER"); err != nil {
 		client.Close()
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -87,6 +88,31 @@ func (s screen) fit(rows [][]string) []int {
 		widths[widest]--
 	}
 	return widths
+}
+
+// narrow leaves out the columns whose heads are spare, in that order, while the rest
+// is too wide for the screen.
+func (s screen) narrow(rows [][]string, spare []string) [][]string {
+	for _, head := range spare {
+		at := slices.Index(rows[0], head)
+		if s.width == 0 || at < 0 || needed(rows) <= s.width {
+			continue
+		}
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, at, at+1)
+		}
+	}
+	return rows
+}
+
+// needed is how wide rows are when nothing is cut.
+func needed(rows [][]string) int {
+	widths := screen{}.fit(rows)
+	total := columnGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	return total
 }
 
 // ellipsis cuts a text to n characters.

@@ -53,6 +53,30 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+func TestNarrow(t *testing.T) {
+	table := func() [][]string {
+		return [][]string{{"ID", "ADDR", "ZONE", "UP", "HTTP"}, {"n1", "127.0.0.1:19000", "z", "up", "127.0.0.1:39000"}}
+	}
+	for _, tt := range []struct {
+		name  string
+		width int
+		want  []string
+	}{
+		{"as wide as may be", 0, table()[0]},
+		{"wide enough", 46, table()[0]},
+		{"one is left out", 45, []string{"ID", "ADDR", "UP", "HTTP"}},
+		{"another one is", 39, []string{"ID", "ADDR", "UP"}},
+		{"what is needed stays", 10, []string{"ID", "ADDR", "UP"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := screen{width: tt.width}.narrow(table(), []string{"ZONE", "HTTP"})
+			if !slices.Equal(got[0], tt.want) || len(got[1]) != len(tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestPaint(t *testing.T) {
 	if got := (screen{colours: true}).layout([][]string{{"STATE", "X"}, {"down", "down there"}}, true); !strings.Contains(got, red+"down"+plain+"   down there\n") {
 		t.Errorf("got %q", got)
