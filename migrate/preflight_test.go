@@ -8,16 +8,6 @@ import (
 	"codis/raftstore/topology"
 )
 
-// preflight looks at what a move of all slots from group 1 to 2 depends on.
-func (c *cluster) preflight() Report {
-	c.tb.Helper()
-	report, err := c.idle().Preflight(c.tb.Context(), []topology.SlotMove{c.all(1, 2)})
-	if err != nil {
-		c.tb.Fatal(err)
-	}
-	return report
-}
-
 // idle is a controller that does nothing by itself.
 func (c *cluster) idle() *Controller {
 	c.tb.Helper()
@@ -28,18 +18,6 @@ func (c *cluster) idle() *Controller {
 		c.tb.Fatal(err)
 	}
 	return ctl
-}
-
-// check returns the report's line of a name.
-func (r Report) check(tb testing.TB, name string) Check {
-	tb.Helper()
-	for _, c := range r {
-		if c.Name == name {
-			return c
-		}
-	}
-	tb.Fatalf("no check %q in %+v", name, r)
-	return Check{}
 }
 
 // TestPreflight_NoTimeForAllKeys: a look at a target's keys that takes too long is

@@ -76,8 +76,8 @@ func (s *session) printJob(r resp.Reply) (job, error) {
 		{"slots", fmt.Sprintf("%d of %d", j.SlotsDone, j.SlotsTotal)}, {"keys", decimal(j.Keys)}, {"bytes", size(j.Bytes)},
 		{"keys/s", decimal(j.KeysPerSecond)}, {"left", etaText(j.ETA)}, {"made", j.CreatedAt + " by " + j.Who}, {"ended", ended},
 	}
-	for _, m := range j.Moves {
-		rows = append(rows, []string{"moves", moveTexts([]slotMove{m})})
+	for _, text := range pairTexts(j.Moves) {
+		rows = append(rows, []string{"moves", text})
 	}
 	for _, b := range j.Batches {
 		rows = append(rows, []string{b.Phase, moveTexts(b.Moves)})

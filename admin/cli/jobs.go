@@ -153,6 +153,19 @@ func moveTexts(moves []slotMove) string {
 	return strings.Join(texts, " ")
 }
 
+// pairTexts writes all moves, one text for those that follow each other between two groups.
+func pairTexts(moves []slotMove) (texts []string) {
+	var spans []string
+	for i, m := range moves {
+		spans = append(spans, span(m.Start, m.End))
+		if next := i + 1; next == len(moves) || moves[next].From != m.From || moves[next].To != m.To {
+			texts = append(texts, fmt.Sprintf("%s:%d>%d", strings.Join(spans, ", "), m.From, m.To))
+			spans = nil
+		}
+	}
+	return texts
+}
+
 // etaText writes seconds, empty when they are not known.
 func etaText(eta *int64) string {
 	if eta == nil {

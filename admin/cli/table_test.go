@@ -139,3 +139,10 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+func TestPairTexts(t *testing.T) {
+	got := pairTexts([]slotMove{{0, 0, 1, 2}, {8, 10, 1, 2}, {12, 12, 1, 3}, {20, 29, 2, 1}})
+	if want := []string{"0, 8-10:1>2", "12:1>3", "20-29:2>1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

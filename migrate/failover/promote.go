@@ -44,16 +44,25 @@ func (c *Controller) unlessRecorded(group int, do func() (Result, error)) (Resul
 	}
 }
 
-func (c *Controller) promote(ctx context.Context, p Promote) (Result, error) {
+// leadingWith is the work under way on this leader, and the table, which has the group.
+func (c *Controller) leadingWith(group int) (*run, *topology.State, error) {
 	r, err := c.leading()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := c.store.State()
+	if _, ok := s.Groups[group]; !ok {
+		return nil, nil, &topology.Error{Code: topology.CodeNoGroup, Message: fmt.Sprintf("there is no group %d", group), Hint: "CODIS.GROUPS lists them"}
+	}
+	return r, s, nil
+}
+
+func (c *Controller) promote(ctx context.Context, p Promote) (Result, error) {
+	r, s, err := c.leadingWith(p.Group)
 	if err != nil {
 		return Result{}, err
 	}
-	s := c.store.State()
-	g, ok := s.Groups[p.Group]
-	if !ok {
-		return Result{}, &topology.Error{Code: topology.CodeNoGroup, Message: fmt.Sprintf("there is no group %d", p.Group), Hint: "CODIS.GROUPS lists them"}
-	}
+	g := s.Groups[p.Group]
 	kind, reason := topology.TurnFailover, "asked for, by force"
 	if !p.Force {
 		kind, reason = topology.TurnSwitchover, "asked for"
@@ -82,15 +91,11 @@ func (c *Controller) Replace(ctx context.Context, p Replace) (Result, error) {
 }
 
 func (c *Controller) replace(ctx context.Context, p Replace) (Result, error) {
-	r, err := c.leading()
+	r, s, err := c.leadingWith(p.Group)
 	if err != nil {
 		return Result{}, err
 	}
-	s := c.store.State()
-	g, ok := s.Groups[p.Group]
-	if !ok {
-		return Result{}, &topology.Error{Code: topology.CodeNoGroup, Message: fmt.Sprintf("there is no group %d", p.Group), Hint: "CODIS.GROUPS lists them"}
-	}
+	g := s.Groups[p.Group]
 	facts, err := Inspect(ctx, TargetFor(s, g.ID, p.Addr))
 	if err != nil {
 		return Result{}, err

@@ -44,21 +44,29 @@ func (r *run) orderFull(ctx context.Context, c *resp.Client, o order) error {
 	return err
 }
 
-// makeFollow makes a server a replica of its group's master. One that was the master
-// is asked first what it had: following wipes it.
-func (r *run) makeFollow(ctx context.Context, a action) error {
+// open connects to the server of an action, if its group is still as it was when the
+// action was decided, with the table as it is.
+func (r *run) open(ctx context.Context, a action) (*topology.State, *resp.Client, error) {
 	s := r.c.store.State()
 	g, ok := s.Groups[a.group]
 	if !ok || g.Epoch != a.epoch || g.Turn != nil {
-		return errAgain
+		return nil, nil, errAgain
 	}
+	c, err := dial(ctx, TargetFor(s, g.ID, a.addr))
+	return s, c, err
+}
+
+// makeFollow makes a server a replica of its group's master. One that was the master
+// is asked first what it had: following wipes it.
+func (r *run) makeFollow(ctx context.Context, a action) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.c.cfg.StepTimeout)
 	defer cancel()
-	c, err := dial(ctx, TargetFor(s, g.ID, a.addr))
+	s, c, err := r.open(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	g := s.Groups[a.group]
 	now, err := ask(ctx, c, a.addr)
 	if err != nil {
 		return err
@@ -106,18 +114,14 @@ func (r *run) measure(ctx context.Context, group int, f topology.Fork, now Facts
 
 // putBackMaster makes the group's master a master again.
 func (r *run) putBackMaster(ctx context.Context, a action) error {
-	s := r.c.store.State()
-	g, ok := s.Groups[a.group]
-	if !ok || g.Epoch != a.epoch || g.Turn != nil {
-		return errAgain
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*r.c.cfg.StepTimeout)
 	defer cancel()
-	c, err := dial(ctx, TargetFor(s, g.ID, a.addr))
+	s, c, err := r.open(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	g := s.Groups[a.group]
 	if err := (order{epoch: g.Epoch, faults: r.c.cfg.faults}).run(ctx, c); err != nil {
 		return err
 	}
