@@ -33,6 +33,8 @@ type faults struct {
 	noEpoch bool
 	// anyHistory takes the highest offset, whatever history it counts.
 	anyHistory bool
+	// keepConnections leaves connections of nodes at the candidate.
+	keepConnections bool
 	// beforeOrder is called when a candidate has been looked at and not yet promoted.
 	beforeOrder func()
 	// noGuard takes a master that has come back with less data for what it was.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
 	"codis/router/resp"
 )
@@ -141,6 +142,9 @@ func (t *turning) change(ctx context.Context) (topology.TurnDone, error) {
 	if t.candidate, err = dial(ctx, t.target(t.To)); err != nil {
 		return none, err
 	}
+	if err := t.hangUpCandidate(ctx); err != nil {
+		return none, err
+	}
 	if err := t.hangUpAll(ctx); err != nil {
 		return none, err
 	}
@@ -165,17 +169,28 @@ func (t *turning) change(ctx context.Context) (topology.TurnDone, error) {
 	return t.outcome(ctx)
 }
 
-// hangUpAll ends connections of silent nodes at all servers that count from now on.
+// hangUpCandidate ends all connections of nodes at the candidate. They are idle, since
+// every node has drained; but it may have been the master before, and what a node, or
+// a process of it that is gone, sent then and gave up may still be on its way there.
+func (t *turning) hangUpCandidate(ctx context.Context) error {
+	if t.run.c.cfg.faults.keepConnections {
+		return nil
+	}
+	_, err := t.candidate.EndNamed(ctx, func(name string) bool { _, ours := fence.ParseOwner(name); return ours })
+	if err != nil {
+		return fmt.Errorf("end connections of nodes: %w", explain(t.To, err))
+	}
+	return nil
+}
+
+// hangUpAll ends connections of silent nodes at all other servers that count from now on.
 // At those that do not answer there is nothing to be done, and nothing that they do
 // counts before they have been asked again.
 func (t *turning) hangUpAll(ctx context.Context) error {
 	if len(t.silent) == 0 {
 		return nil
 	}
-	ended, err := endConnections(ctx, t.candidate, t.silent)
-	if err != nil {
-		return err
-	}
+	ended := 0
 	for _, server := range t.g.Servers {
 		if server.Addr == t.To || server.Addr == t.From && t.Kind.Abandons() {
 			continue

@@ -1,12 +1,16 @@
 package failover
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"codis/migrate/fence"
 	"codis/raftstore/topology"
+	"codis/router/resp"
 )
 
 // TestSafetyF2CandidateLosesItsData: a master restarts empty, and its replica copies
@@ -83,5 +87,40 @@ func TestSafetyF3Recovered(t *testing.T) {
 	c.waitFollows(promoted.Addr)
 	if got := mustDo(t, c.first, "GET", "k"); c.group().Master != c.first.Addr || got != "newer" {
 		t.Errorf("master %s, %s has %q", c.group().Master, c.first.Addr, got)
+	}
+}
+
+// TestSafetyF3LateWriteOfANode: a node's write was under way to a server that was the
+// master then. The node has given it up, and its packets come after the server has
+// been a replica and is the master again: it must not run. The mutant lets it.
+func TestSafetyF3LateWriteOfANode(t *testing.T) {
+	t.Parallel()
+	for _, mutant := range []bool{false, true} {
+		t.Run(fmt.Sprintf("mutant %v", mutant), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, clusterSpec{replicas: 1, config: func(cfg *Config) { cfg.faults.keepConnections = mutant }})
+			network := newHoldProxy(t, c.first.Addr, "late-write")
+			node, err := resp.Dial(t.Context(), resp.ClientOptions{Addr: network.addr, Name: fence.Owner{Node: "n2", Token: "t"}.Name()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer node.Close()
+			var write sync.WaitGroup
+			var answer error
+			write.Go(func() { _, answer = node.Do(context.Background(), "SET", "k", "late-write") })
+			<-network.held
+			for _, addr := range []string{c.others()[0].Addr, c.first.Addr} {
+				if _, err := c.control.Promote(t.Context(), Promote{Group: 1, Addr: addr}); err != nil {
+					t.Fatal(err)
+				}
+				c.waitFollows(c.others()[0].Addr)
+			}
+			mustDo(t, c.first, "SET", "k", "newer")
+			close(network.free)
+			write.Wait()
+			if got := mustDo(t, c.first, "GET", "k"); (got == "newer") == mutant {
+				t.Errorf("the key is %q, the late write got %v", got, answer)
+			}
+		})
 	}
 }
