@@ -23,6 +23,9 @@ func (n *Node) healthForAdmin() map[string]admin.ServerHealth {
 		if !h.At.IsZero() {
 			a.Age = time.Since(h.At)
 		}
+		if h.Syncing {
+			a.Copy = &admin.Copy{Read: h.SyncRead, Total: h.SyncTotal}
+		}
 		if h.Err != nil {
 			a.Err = h.Err.Error()
 		}
@@ -58,11 +61,28 @@ func (serversForAdmin) Check(a admin.Attach) (admin.Verdict, error) {
 		question.Master = &master
 	}
 	v, err := failover.CheckAttach(question)
-	return admin.Verdict{Follow: v.Action == failover.ActionFollow, Notes: slices.Concat(v.Notes, v.Warnings)}, err
+	return admin.Verdict{
+		Follow: v.Action == failover.ActionFollow, Notes: slices.Concat(v.Notes, v.Warnings),
+		Copying: candidate.Role == failover.RoleReplica && candidate.Syncing,
+	}, err
 }
 
-func (serversForAdmin) Follow(ctx context.Context, l admin.Link) error {
-	return failover.Follow(ctx, failover.FollowRequest{Replica: failover.Target(l.Replica), Master: failover.Target(l.Master)})
+func (serversForAdmin) Follow(ctx context.Context, l admin.Link) (admin.Copy, error) {
+	p, err := failover.BeginFollow(ctx, followRequest(l))
+	return copyForAdmin(p), err
+}
+
+func (serversForAdmin) AwaitCopy(ctx context.Context, l admin.Link) (admin.Copy, error) {
+	p, err := failover.AwaitCopy(ctx, followRequest(l))
+	return copyForAdmin(p), err
+}
+
+func followRequest(l admin.Link) failover.FollowRequest {
+	return failover.FollowRequest{Replica: failover.Target(l.Replica), Master: failover.Target(l.Master)}
+}
+
+func copyForAdmin(p failover.FollowProgress) admin.Copy {
+	return admin.Copy{Done: p.Done(), Read: p.SyncRead, Total: p.SyncTotal}
 }
 
 // functionsBarrier bounds the wait for nodes that do not know a group yet, and so would

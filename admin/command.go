@@ -77,7 +77,7 @@ func commands() []command {
 			help: "make a group of redis-servers; empty replicas are made to follow the master", min: 2, max: -1, servers: true, change: parseGroupAdd},
 		{name: "CODIS.GROUP", sub: "DEL", args: "gid", help: "remove a group that has no slots; its servers are left as they are", min: 1, max: 1, change: parseGroupDel},
 		{name: "CODIS.GROUP", sub: "ATTACH", args: "gid addr [FORCE]",
-			help: "add a replica; FORCE: its data and its present master may be replaced", min: 2, max: 3, servers: true, change: parseGroupAttach},
+			help: "add a replica, and wait for its copy of the data for a minute at most; FORCE: its data and its present master may be replaced", min: 2, max: 3, servers: true, change: parseGroupAttach},
 		{name: "CODIS.GROUP", sub: "DETACH", args: "gid addr [FORCE]",
 			help: "take out a replica; FORCE: also the last one of a group with slots", min: 2, max: 3, change: parseGroupDetach},
 		{name: "CODIS.GROUP", sub: "PROMOTE", args: "gid addr [FORCE]",

@@ -220,6 +220,8 @@ type fakeServer struct {
 type fakeServers struct {
 	mu   sync.Mutex
 	list map[string]*fakeServer
+	// copying are the replicas whose copies have no end.
+	copying map[string]Copy
 	// functions is what GiveFunctions says of a group, functionsErr why it failed.
 	functions    map[int]string
 	functionsErr error
@@ -268,14 +270,23 @@ func (s *fakeServers) Check(a Attach) (Verdict, error) {
 	return Verdict{Follow: true, Notes: []string{a.Server.Addr + " is made a replica of " + a.Master.Addr}}, nil
 }
 
-func (s *fakeServers) Follow(ctx context.Context, l Link) error {
+func (s *fakeServers) Follow(ctx context.Context, l Link) (Copy, error) {
 	if s.following != nil {
 		s.following()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list[l.Replica.Addr].follows = l.Master.Addr
-	return nil
+	if c, ok := s.copying[l.Replica.Addr]; ok {
+		return c, nil
+	}
+	return Copy{Done: true}, nil
+}
+
+// AwaitCopy waits for what copies for ever until there is no more time.
+func (s *fakeServers) AwaitCopy(ctx context.Context, l Link) (Copy, error) {
+	<-ctx.Done()
+	return s.copying[l.Replica.Addr], ctx.Err()
 }
 
 func (s *fakeServers) GiveFunctions(ctx context.Context, state *topology.State, group int) (string, error) {

@@ -45,6 +45,7 @@ func (o *Ops) GroupAdd(ctx context.Context, who Caller, r GroupAdd) (Done, error
 	if err := o.propose(ctx, who, topology.GroupAdd{ID: r.ID, Servers: a.servers(), Auth: r.Auth}); err != nil {
 		return Done{}, err
 	}
+	a.awaitCopies(ctx)
 	done := Done{Notes: a.notes}
 	o.noteFunctions(ctx, &done, r.ID)
 	o.noteForeign(ctx, &done, r.ID)

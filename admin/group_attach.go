@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -42,6 +44,7 @@ func (o *Ops) GroupAttach(ctx context.Context, who Caller, r GroupAttach) (Done,
 	if err := o.attach(ctx, who, g, a.servers()[0]); err != nil {
 		return Done{}, err
 	}
+	a.awaitCopies(ctx)
 	return Done{Notes: a.notes}, nil
 }
 
@@ -86,6 +89,8 @@ type attacher struct {
 type joining struct {
 	facts  Facts
 	follow bool
+	// copying: it copies its master's data, and is a replica only when it has it all.
+	copying bool
 }
 
 func (o *Ops) newAttacher(s *topology.State, own *topology.Credentials, force bool) *attacher {
@@ -132,7 +137,7 @@ func (a *attacher) replica(ctx context.Context, addr string) error {
 }
 
 func (a *attacher) add(facts Facts, v Verdict) {
-	a.joining = append(a.joining, joining{facts: facts, follow: v.Follow})
+	a.joining = append(a.joining, joining{facts: facts, follow: v.Follow, copying: v.Copying})
 	a.notes = append(a.notes, v.Notes...)
 }
 
@@ -160,14 +165,33 @@ func (a *attacher) check(ctx context.Context, addr string, master *Facts) (Facts
 	return facts, verdict, nil
 }
 
+// A change answers in time whatever servers do: these parts of what it has are for
+// making replicas, and for waiting until they have their master's data.
+const (
+	followShare = 0.7
+	copyShare   = 0.9
+)
+
+// share is a context that ends at a part of the time that ctx has left.
+func share(ctx context.Context, part float64) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Duration(part*float64(time.Until(deadline))))
+}
+
 // follow makes replicas of the servers that need it, all at once: a master copies
-// its data to them together, and waits a few seconds for more before it starts.
+// its data to them together, and waits a few seconds for more before it starts. It
+// does not wait for the ends of the copies, see awaitCopies.
 func (a *attacher) follow(ctx context.Context) error {
+	ctx, cancel := share(ctx, followShare)
+	defer cancel()
 	var wg sync.WaitGroup
 	errs := make([]error, len(a.joining))
 	for i := range a.joining {
 		if a.joining[i].follow {
-			wg.Go(func() { errs[i] = a.followOne(ctx, &a.joining[i].facts) })
+			wg.Go(func() { errs[i] = a.followOne(ctx, &a.joining[i]) })
 		}
 	}
 	wg.Wait()
@@ -180,18 +204,48 @@ func (a *attacher) follow(ctx context.Context) error {
 }
 
 // followOne makes one server a replica and asks it again, since a replica takes
-// over the replication ID of its master.
-func (a *attacher) followOne(ctx context.Context, facts *Facts) error {
-	replica := Target{Addr: facts.Addr, Auth: a.auth}
-	if err := a.ops.cfg.Servers.Follow(ctx, Link{Replica: replica, Master: Target{Addr: a.lead.Addr, Auth: a.auth}}); err != nil {
-		return serverError(err, fmt.Sprintf("make %s a replica of %s", facts.Addr, a.lead.Addr))
+// over the replication ID of its master, at the end of its copy.
+func (a *attacher) followOne(ctx context.Context, j *joining) error {
+	l := a.link(*j)
+	progress, err := a.ops.cfg.Servers.Follow(ctx, l)
+	if err != nil {
+		return serverError(err, fmt.Sprintf("make %s a replica of %s", j.facts.Addr, a.lead.Addr))
 	}
-	again, err := a.ops.cfg.Servers.Inspect(ctx, replica)
+	if j.copying = !progress.Done; j.copying {
+		return nil
+	}
+	again, err := a.ops.cfg.Servers.Inspect(ctx, l.Replica)
 	if err != nil {
 		return serverError(err, "")
 	}
-	*facts = again
+	j.facts = again
 	return nil
+}
+
+func (a *attacher) link(j joining) Link {
+	return Link{Replica: Target{Addr: j.facts.Addr, Auth: a.auth}, Master: Target{Addr: a.lead.Addr, Auth: a.auth}}
+}
+
+// awaitCopies waits for the ends of copies as long as there is time, and notes those
+// that go on. The servers are in the table by now, where their progress is shown.
+func (a *attacher) awaitCopies(ctx context.Context) {
+	ctx, cancel := share(ctx, copyShare)
+	defer cancel()
+	var wg sync.WaitGroup
+	notes := make([]string, len(a.joining))
+	for i, j := range a.joining {
+		if !j.copying {
+			continue
+		}
+		wg.Go(func() {
+			if progress, err := a.ops.cfg.Servers.AwaitCopy(ctx, a.link(j)); err != nil {
+				notes[i] = fmt.Sprintf("%s goes on copying the data of %s (%s): CODIS.GROUPS shows how far it is, CODIS.HISTORY when it is in sync",
+					j.facts.Addr, a.lead.Addr, progress)
+			}
+		})
+	}
+	wg.Wait()
+	a.notes = append(a.notes, slices.DeleteFunc(notes, func(note string) bool { return note == "" })...)
 }
 
 // servers is what the table records.
@@ -199,6 +253,10 @@ func (a *attacher) servers() []topology.Server {
 	list := make([]topology.Server, len(a.joining))
 	for i, j := range a.joining {
 		list[i] = topology.Server{Addr: j.facts.Addr, Version: j.facts.Version, RunID: j.facts.RunID, ReplID: j.facts.ReplID}
+		if j.copying {
+			// What is recorded of a replica has been in step with its master.
+			list[i].RunID, list[i].ReplID = "", ""
+		}
 	}
 	return list
 }

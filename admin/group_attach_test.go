@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"codis/raftstore/topology"
 )
@@ -89,5 +90,29 @@ func TestAGroupThatChangesForEver(t *testing.T) {
 	}
 	if r := ask(t, c.nodes["n1"], "CODIS.GROUP ZONE 1 127.0.0.1:7000 here"); r.Err() == nil || !strings.HasPrefix(r.Err().Error(), "STALE") || looks != maxLooks {
 		t.Errorf("after %d looks: %v", looks, r.Err())
+	}
+}
+
+// TestAttachAnswersInTime: a server whose copy takes longer than the operation may is
+// in the table, with how far it is, and the answer says that it goes on.
+func TestAttachAnswersInTime(t *testing.T) {
+	servers := newFakeServers()
+	servers.copying = map[string]Copy{"127.0.0.1:7001": {Read: 30, Total: 100}, "127.0.0.1:7003": {Read: 7}}
+	c := newFakeCluster(t, servers)
+	c.nodes["n1"].ops.cfg.AttachTimeout = 200 * time.Millisecond
+	ask(t, c.nodes["n1"], "CODIS.GROUP ADD 1 127.0.0.1:7000")
+	for words, want := range map[string]string{
+		"CODIS.GROUP ATTACH 1 127.0.0.1:7001":             "127.0.0.1:7001 goes on copying the data of 127.0.0.1:7000 (30 of 100 bytes)",
+		"CODIS.GROUP ADD 2 127.0.0.1:7002 127.0.0.1:7003": "127.0.0.1:7003 goes on copying the data of 127.0.0.1:7002 (7 bytes so far)",
+	} {
+		r := ask(t, c.nodes["n1"], words)
+		if r.Err() != nil || len(r.Array) != 3 || !strings.HasPrefix(r.Array[2].Text(), want) {
+			t.Errorf("%s: got %v %v, want a note %q", words, r.Array, r.Err(), want)
+		}
+	}
+	for id := 1; id <= 2; id++ {
+		if n := len(c.nodes["n1"].State().Groups[id].Servers); n != 2 {
+			t.Errorf("group %d has %d servers, want both", id, n)
+		}
 	}
 }

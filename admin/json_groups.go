@@ -17,7 +17,10 @@ type serverView struct {
 	Memory   *int64  `json:"memory_bytes"`
 	Priority *int64  `json:"priority"`
 	AgeMS    *int64  `json:"age_ms"`
-	Error    *string `json:"error"`
+	// SyncRead and SyncTotal are how far a replica is with its copy, null else.
+	SyncRead  *int64  `json:"sync_bytes"`
+	SyncTotal *int64  `json:"sync_total_bytes"`
+	Error     *string `json:"error"`
 }
 
 type groupView struct {
@@ -86,6 +89,8 @@ func (s Server) view() serverView {
 	}
 	v.LagBytes, v.Offset, v.Keys, v.Memory = orUnknown(s.Health.LagBytes), orUnknown(s.Health.Offset), orUnknown(s.Health.Keys), orUnknown(s.Health.Memory)
 	v.Priority, v.AgeMS = orUnknown(int64(s.Health.Priority)), orUnknown(s.Health.Age.Milliseconds())
+	read, total := s.Health.Copy.bytes()
+	v.SyncRead, v.SyncTotal = orUnknown(read), orUnknown(total)
 	return v
 }
 

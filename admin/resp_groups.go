@@ -27,7 +27,7 @@ func (p *Prospect) String() string {
 
 // writeServer writes one server of CODIS.GROUPS; what the prober has not seen is nil.
 func writeServer(c *call, s Server) {
-	c.WriteArray(2 * 14)
+	c.WriteArray(2 * 16)
 	writeField(c, "addr", s.Addr)
 	writeField(c, "role", s.Role)
 	writeField(c, "zone", s.Zone)
@@ -36,7 +36,7 @@ func writeServer(c *call, s Server) {
 	writeField(c, "replid", s.ReplID)
 	h := s.Health
 	if h == nil {
-		for _, name := range []string{"state", "link", "lag-bytes", "offset", "keys", "memory-bytes", "priority", "age-ms"} {
+		for _, name := range []string{"state", "link", "lag-bytes", "offset", "keys", "memory-bytes", "priority", "age-ms", "sync-bytes", "sync-total-bytes"} {
 			c.WriteBulkString(name)
 			c.WriteNull()
 		}
@@ -55,6 +55,20 @@ func writeServer(c *call, s Server) {
 	writeKnown(c, "memory-bytes", h.Memory)
 	writeKnown(c, "priority", int64(h.Priority))
 	writeKnown(c, "age-ms", h.Age.Milliseconds())
+	read, total := h.Copy.bytes()
+	writeKnown(c, "sync-bytes", read)
+	writeKnown(c, "sync-total-bytes", total)
+}
+
+// bytes are Read and Total, -1 for what is not known.
+func (c *Copy) bytes() (read, total int64) {
+	switch {
+	case c == nil:
+		return -1, -1
+	case c.Total == 0:
+		return c.Read, -1
+	}
+	return c.Read, c.Total
 }
 
 // writeKnown writes a name and its number, nil for one below 0.

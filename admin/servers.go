@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"codis/raftstore/topology"
@@ -16,8 +17,11 @@ type Servers interface {
 	Inspect(ctx context.Context, t Target) (Facts, error)
 	// Check is the verdict on attaching a server, from facts alone.
 	Check(a Attach) (Verdict, error)
-	// Follow makes Replica a replica of Master and waits until its link is up.
-	Follow(ctx context.Context, l Link) error
+	// Follow makes Replica a replica of Master and returns when its link is up, or the
+	// copy of the data is under way. AwaitCopy returns when the copy is done; when ctx
+	// ends first, with how far it is and an error.
+	Follow(ctx context.Context, l Link) (Copy, error)
+	AwaitCopy(ctx context.Context, l Link) (Copy, error)
 	// GiveFunctions loads into a group's master the function libraries that the other
 	// groups have and it has not, once every node knows the group. It returns what an
 	// operator should know of it; empty for nothing. For the leader.
@@ -54,12 +58,30 @@ type Attach struct {
 type Verdict struct {
 	// Follow says that the server must first be made a replica of the master.
 	Follow bool
+	// Copying: the server follows the master, and does not have all of its data yet.
+	Copying bool
 	// Notes are told to the operator: what will be done and what to mind.
 	Notes []string
 }
 
 // Link is a replica and the master that it is to follow.
 type Link struct{ Replica, Master Target }
+
+// Copy is how far a replica is with its master's data.
+type Copy struct {
+	// Done: all of it is there, and the link is up.
+	Done bool
+	// Read and Total are bytes; Total is 0 where the server does not know it.
+	Read, Total int64
+}
+
+// String is the copy in words.
+func (c Copy) String() string {
+	if c.Total == 0 {
+		return fmt.Sprintf("%d bytes so far", c.Read)
+	}
+	return fmt.Sprintf("%d of %d bytes", c.Read, c.Total)
+}
 
 // Count asks for foreign keys on a server.
 type Count struct {
@@ -87,6 +109,8 @@ type ServerHealth struct {
 	LinkUp bool
 	// LagBytes is how far a replica is behind its master, -1 when not known.
 	LagBytes int64
+	// Copy is how far a replica is that copies its master's data; nil when it does not.
+	Copy *Copy
 	// Offset is how far the server is in its replication history, in bytes.
 	Offset int64
 	// Keys and Memory, in bytes, are what it holds; -1 when not known.

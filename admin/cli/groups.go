@@ -49,6 +49,9 @@ type server struct {
 	Memory   *int64  `json:"memory_bytes"`
 	Priority *int64  `json:"priority"`
 	AgeMS    *int64  `json:"age_ms"`
+	// SyncRead and SyncTotal are how far a replica is that copies its master's data.
+	SyncRead  *int64 `json:"sync_bytes"`
+	SyncTotal *int64 `json:"sync_total_bytes"`
 }
 
 func runGroups(s *session) error {
@@ -110,7 +113,8 @@ func groupOf(row []resp.Reply) (group, error) {
 		f := fieldsOf(row)
 		srv := server{Addr: f.text("addr"), Role: f.text("role"), Zone: f.text("zone"), Version: f.text("version"),
 			RunID: f.text("run-id"), ReplID: f.text("replid"), State: text(f["state"]), LagBytes: f.number("lag-bytes"), Offset: f.number("offset"), Keys: f.number("keys"),
-			Memory: f.number("memory-bytes"), Priority: f.number("priority"), AgeMS: f.number("age-ms")}
+			Memory: f.number("memory-bytes"), Priority: f.number("priority"), AgeMS: f.number("age-ms"),
+			SyncRead: f.number("sync-bytes"), SyncTotal: f.number("sync-total-bytes")}
 		if f["link"].Kind == resp.KindInteger {
 			up := f.yes("link")
 			srv.Link = &up
@@ -127,7 +131,7 @@ func (v server) cells() []string {
 		memory = size(*v.Memory)
 	}
 	if v.State != nil {
-		state = *v.State
+		state = *v.State + v.copied()
 	}
 	if v.Link != nil {
 		link = map[bool]string{true: "up", false: "down"}[*v.Link]
@@ -136,6 +140,17 @@ func (v server) cells() []string {
 		lag = strconv.FormatInt(*v.LagBytes, 10)
 	}
 	return []string{v.Addr, v.Role, v.Zone, v.Version, state, link, lag, count(v.Keys), memory}
+}
+
+// copied is how far a copy is, behind the word syncing.
+func (v server) copied() string {
+	switch {
+	case v.SyncRead == nil:
+		return ""
+	case v.SyncTotal == nil:
+		return " " + size(*v.SyncRead)
+	}
+	return fmt.Sprintf(" %d%%", 100**v.SyncRead/max(1, *v.SyncTotal))
 }
 
 // count is a number, or nothing when it is not known.

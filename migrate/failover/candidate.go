@@ -83,10 +83,11 @@ func (m member) fit(r rule) error {
 	return nil
 }
 
-// restarted says whether a server is another process than the recorded one.
+// restarted says whether a server is another process than the recorded one, or none
+// is recorded yet.
 func (m member) restarted(r rule) bool {
-	run := r.runs[m.addr]
-	return run != "" && m.runID != run
+	run, known := r.runs[m.addr]
+	return known && m.runID != run
 }
 
 // missing says how old a server's data is, for people.

@@ -11,6 +11,9 @@ import (
 // more who that is, and how to log in.
 const linkPatience = 10 * time.Second
 
+// syncedNews is how long it is news that a replica has copied all of its master's data.
+const syncedNews = 5 * time.Second
+
 // care keeps the servers in the roles that the table gives them. What was seen
 // before the group became what it is, is not looked at.
 func (d *decision) care() {
@@ -55,6 +58,9 @@ func (d *decision) careFor(h Health) {
 		d.add(action{step: stepForget, addr: h.Addr, fork: fork, reason: h.Addr + " was made a replica before it was looked at"})
 	case h.LinkUp:
 		d.record(h) // in step with the master: see rule.runs
+		if d.o.now.Sub(h.Synced) < syncedNews {
+			d.add(action{step: stepNote, addr: h.Addr, reason: fmt.Sprintf("server %s has copied the data of its master %s and is in sync", h.Addr, d.g.Master)})
+		}
 	}
 }
 

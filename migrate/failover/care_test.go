@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
+	"codis/router/resp/resptest"
 )
 
 // TestCare: what people do to servers behind the table's back is put back, and told.
@@ -151,4 +153,32 @@ func TestSafetyF6Fences(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.wait("a failover", func(g topology.Group) bool { return g.Master == replica.Addr && g.Turn == nil })
+}
+
+// TestReplicaInSyncIsNoted: a replica that was blank is shown while it copies, and the
+// history says when it has all of its master's data.
+func TestReplicaInSyncIsNoted(t *testing.T) {
+	resptest.Needs(t, 7, 0)
+	t.Parallel()
+	c := newCluster(t, clusterSpec{})
+	fill(t, c.first.Addr, 300)
+	mustDo(t, c.first, "CONFIG", "SET", "rdbcompression", "no", "rdb-key-save-delay", "10000") // 3 s, and bytes from the first on
+	blank := startRedis(t)
+	if _, err := BeginFollow(t.Context(), FollowRequest{Replica: target(blank), Master: target(c.first)}); err != nil {
+		t.Fatal(err)
+	}
+	f := mustInspect(t, target(blank))
+	c.servers[blank.Addr] = blank
+	c.must(topology.ServerAttach{Group: 1, Server: topology.Server{Addr: blank.Addr, Version: f.Version}})
+	waitHealth(t, c.prober, blank.Addr, "the copy to be seen", func(h Health) bool { return h.State == StateSyncing && h.SyncRead > 0 })
+	if p := Prospects(c.State(), c.prober.Snapshot(), time.Now())[1]; p.Possible {
+		t.Errorf("got %+v: what it has is not whole", p)
+	}
+	waitHealth(t, c.prober, blank.Addr, "the end of the copy", func(h Health) bool { return h.LinkUp && !h.Copying && !h.Synced.IsZero() })
+	want := "server " + blank.Addr + " has copied the data of its master " + c.first.Addr + " and is in sync"
+	c.wait("a line of the history", func(topology.Group) bool { return strings.Contains(c.history(), want) })
+	c.wait("its history to be recorded", func(g topology.Group) bool { return g.Servers[1].ReplID == g.Servers[0].ReplID })
+	if n := strings.Count(c.history(), want); n != 1 {
+		t.Errorf("it is told %d times:\n%s", n, c.history())
+	}
 }

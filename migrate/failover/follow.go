@@ -42,47 +42,68 @@ func (p FollowProgress) copying() bool {
 	return p.Syncing && (p.SyncTotal > 0 || p.SyncRead > 0 || p.Looks >= followSteady)
 }
 
+// Done says that the link is up and the copy done.
+func (p FollowProgress) Done() bool { return p.LinkUp && !p.Syncing }
+
 // Follow makes one server the replica of another and returns when the link is
 // up and the copy done, or with the reason when ctx ends first. The replica's
 // data is replaced; whether it may be is the caller's decision (CheckAttach).
 // After an error REPLICAOF may stand: the replica goes on trying.
 func Follow(ctx context.Context, r FollowRequest) error {
+	if p, err := BeginFollow(ctx, r); err != nil || p.Done() {
+		return err
+	}
+	_, err := AwaitCopy(ctx, r)
+	return err
+}
+
+// BeginFollow is Follow that returns as soon as a copy is under way: a large one takes
+// longer than a person waits.
+func BeginFollow(ctx context.Context, r FollowRequest) (FollowProgress, error) {
+	none := FollowProgress{}
 	host, port, err := net.SplitHostPort(r.Master.Addr)
 	if err != nil {
-		return &Error{Addr: r.Master.Addr, Kind: ErrUnreachable, Text: "not a host:port address", Cause: err}
+		return none, &Error{Addr: r.Master.Addr, Kind: ErrUnreachable, Text: "not a host:port address", Cause: err}
 	}
 	// A master that can't be used would make a replica drop its data for nothing.
 	master, err := Inspect(ctx, r.Master)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if master.Role != RoleMaster {
-		return &Error{Addr: r.Master.Addr, Kind: ErrNotMaster, Text: "it is a replica of " + master.MasterAddr}
+		return none, &Error{Addr: r.Master.Addr, Kind: ErrNotMaster, Text: "it is a replica of " + master.MasterAddr}
 	}
 	c, err := dial(ctx, r.Replica)
 	if err != nil {
-		return err
+		return none, err
 	}
 	defer c.Close()
 	f, err := ask(ctx, c, r.Replica.Addr)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if f.RunID != "" && f.RunID == master.RunID {
-		return &Error{Addr: r.Replica.Addr, Kind: ErrSameServer, Text: "it is the same server as the master " + r.Master.Addr}
+		return none, &Error{Addr: r.Replica.Addr, Kind: ErrSameServer, Text: "it is the same server as the master " + r.Master.Addr}
 	}
 
 	denied := setMasterAuth(ctx, c, r.Master)
 	if _, err := c.Do(ctx, "REPLICAOF", host, port); err != nil {
-		return explain(r.Replica.Addr, err)
+		return none, explain(r.Replica.Addr, err)
 	}
-	if err := waitLink(ctx, r, denied); err != nil {
-		return err
+	progress, err := waitLink(ctx, r, wait{denied: denied, begun: true})
+	if err != nil {
+		return progress, err
 	}
 	// Kept over a restart where the server has a configuration file, as Sentinel
 	// does it; where it has none there is nothing that could be done.
 	_, _ = c.Do(ctx, "CONFIG", "REWRITE")
-	return nil
+	return progress, nil
+}
+
+// AwaitCopy returns when a replica's link is up and its copy done, and with how far it
+// is and an error when ctx ends first.
+func AwaitCopy(ctx context.Context, r FollowRequest) (FollowProgress, error) {
+	return waitLink(ctx, r, wait{})
 }
 
 // setMasterAuth gives the replica what it needs to log in to its master, or
@@ -114,10 +135,18 @@ func configSet(ctx context.Context, c *resp.Client, name, value string) error {
 	return errors.New(text)
 }
 
+// wait is what waitLink waits for.
+type wait struct {
+	// denied is why masterauth could not be set; nil when it was.
+	denied error
+	// begun: a copy that is under way will do.
+	begun bool
+}
+
 // waitLink looks at the replica until its link is up. A replica that drops the
 // data it had, or reads in what it got, may not answer for long: a look that
 // fails is tried again on a new connection for as long as ctx lasts.
-func waitLink(ctx context.Context, r FollowRequest, denied error) error {
+func waitLink(ctx context.Context, r FollowRequest, w wait) (FollowProgress, error) {
 	var c *resp.Client
 	defer func() {
 		if c != nil {
@@ -140,8 +169,8 @@ func waitLink(ctx context.Context, r FollowRequest, denied error) error {
 				if !now.Syncing {
 					last.Looks = 0
 				}
-				if done, err := r.look(last); done || err != nil {
-					return err
+				if done, err := r.look(last); done || err != nil || w.begun && last.copying() {
+					return last, err
 				}
 			} else if se := (*resp.ServerError)(nil); !errors.As(err, &se) {
 				c.Close()
@@ -151,7 +180,7 @@ func waitLink(ctx context.Context, r FollowRequest, denied error) error {
 		last.Elapsed = time.Since(start)
 		select {
 		case <-ctx.Done():
-			return noLink(ctx, r, last, denied)
+			return last, noLink(ctx, r, last, w.denied)
 		case <-tick.C:
 		}
 	}
@@ -173,7 +202,7 @@ func (r FollowRequest) look(now FollowProgress) (done bool, err error) {
 	if now.Role == RoleMaster {
 		return false, &Error{Addr: r.Replica.Addr, Kind: ErrNoLink, Text: "someone else made it a master meanwhile", Hint: "find out who, and try again"}
 	}
-	return now.LinkUp && !now.Syncing, nil
+	return now.Done(), nil
 }
 
 // noLink names the most likely reason why the link is not up.
@@ -186,7 +215,7 @@ func noLink(ctx context.Context, r FollowRequest, last FollowProgress, denied er
 		if last.SyncTotal > 0 {
 			e.Text += fmt.Sprintf(" (%d of %d bytes)", last.SyncRead, last.SyncTotal)
 		}
-		e.Hint = "it goes on by itself; attach it again when it is done"
+		e.Hint = "it goes on by itself"
 	case denied != nil:
 		e.Text = fmt.Sprintf("after %v it has no link to %s, and its masterauth could not be set (%v)", after, r.Master.Addr, denied)
 		e.Hint = "set masterauth (and masteruser) in its configuration"

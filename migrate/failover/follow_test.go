@@ -193,3 +193,29 @@ func TestNoLinkReasons(t *testing.T) {
 		wantError(t, err, ErrNoLink, "server r:1: ", tc.want)
 	}
 }
+
+// TestBeginFollow: it returns while the copy is under way, and AwaitCopy at its end.
+func TestBeginFollow(t *testing.T) {
+	resptest.Needs(t, 7, 0)
+	t.Parallel()
+	m, r := startRedis(t, "--rdb-key-save-delay", "10000"), startRedis(t)
+	fill(t, m.Addr, 300) // 3 s
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	request := FollowRequest{Replica: target(r), Master: target(m)}
+	p, err := BeginFollow(ctx, request)
+	if err != nil || p.Done() || !p.Syncing {
+		t.Fatalf("got %+v, %v, want a copy that is under way", p, err)
+	}
+	soon, cancelSoon := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancelSoon()
+	if p, err := AwaitCopy(soon, request); err == nil || p.Done() {
+		t.Errorf("got %+v, %v, want that the copy goes on", p, err)
+	}
+	if p, err := AwaitCopy(ctx, request); err != nil || !p.Done() {
+		t.Errorf("got %+v, %v, want the end of the copy", p, err)
+	}
+	if n := mustDo(t, r, "EXISTS", "fill:300"); n != "1" {
+		t.Error("the data is not there")
+	}
+}

@@ -83,6 +83,10 @@ type Health struct {
 	// Runs are the last processes that were seen there before this one, oldest first.
 	// It is never modified.
 	Runs []Run
+	// Copying says that it has begun to copy its master's data and was not seen in
+	// sync since, Synced is when it last was after that.
+	Copying bool
+	Synced  time.Time
 	Load
 	Replication
 	// Follows is the address, as it was given to the Prober, of the master that a
@@ -180,6 +184,19 @@ func (h Health) restarted(before Health) Health {
 	return h
 }
 
+// copied keeps in mind whether a copy of the master's data is under way.
+func (h Health) copied() Health {
+	switch {
+	case h.Role == RoleMaster:
+		h.Copying = false
+	case h.Syncing:
+		h.Copying = true
+	case h.Copying && h.LinkUp:
+		h.Copying, h.Synced = false, h.At
+	}
+	return h
+}
+
 // after is the state machine: the health after one more observation. Pure.
 func (h Health) after(o observation, downFailures int) Health {
 	next := h
@@ -200,6 +217,7 @@ func (h Health) after(o observation, downFailures int) Health {
 		if next.State == StateUp && next.Syncing {
 			next.State = StateSyncing
 		}
+		next = next.copied()
 	}
 	if o.runID != "" {
 		if was := h.RunID; was != "" && was != o.runID {

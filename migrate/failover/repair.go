@@ -76,7 +76,7 @@ func (r *run) makeFollow(ctx context.Context, a action) error {
 			return err
 		}
 	} else {
-		r.noteOnce(ctx, g.ID, fmt.Sprintf("server %s is made a replica of %s: %s", a.addr, g.Master, a.reason))
+		r.noteOnce(ctx, a.lane(), fmt.Sprintf("server %s is made a replica of %s: %s", a.addr, g.Master, a.reason))
 	}
 	// The group's epoch is above that of every turn that was given up, which this
 	// server may have obeyed all the same.
@@ -126,7 +126,7 @@ func (r *run) putBackMaster(ctx context.Context, a action) error {
 		return err
 	}
 	_, _ = c.Do(ctx, "CONFIG", "REWRITE")
-	r.noteOnce(ctx, g.ID, fmt.Sprintf("server %s is the master again: %s", a.addr, a.reason))
+	r.noteOnce(ctx, a.lane(), fmt.Sprintf("server %s is the master again: %s", a.addr, a.reason))
 	r.c.cfg.Watcher.Look(a.addr)
 	return nil
 }

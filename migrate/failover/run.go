@@ -156,7 +156,7 @@ func (r *run) do(ctx context.Context, a action) error {
 	case stepFollow:
 		return r.makeFollow(ctx, a)
 	case stepNote:
-		r.noteOnce(ctx, a.group, a.reason)
+		r.noteOnce(ctx, lane{group: a.group, addr: a.addr}, a.reason)
 		return nil
 	case stepForget:
 		_, err := r.c.propose(ctx, topology.Command{Body: topology.ForkMeasured{Group: a.group, Epoch: a.fork.Epoch, LostBytes: -1, Note: a.reason}})
@@ -173,15 +173,15 @@ func stale(err error) error {
 	return err
 }
 
-// noteOnce writes a line of the history unless the same was written of late. Numbers
-// that go on changing make no new line.
-func (r *run) noteOnce(ctx context.Context, group int, text string) {
+// noteOnce writes a line of the history about a server, or a kind of alarm, unless the
+// same was written of late. Numbers that go on changing make no new line.
+func (r *run) noteOnce(ctx context.Context, about lane, text string) {
 	key := strings.Map(func(c rune) rune {
 		if c >= '0' && c <= '9' {
 			return -1
 		}
 		return c
-	}, text) + strconv.Itoa(group)
+	}, text) + " " + strconv.Itoa(about.group) + " " + about.addr
 	r.mu.Lock()
 	last, ok := r.noted[key]
 	fresh := ok && time.Since(last) < 10*time.Minute
@@ -193,6 +193,6 @@ func (r *run) noteOnce(ctx context.Context, group int, text string) {
 	}
 	r.mu.Unlock()
 	if !fresh {
-		r.c.note(ctx, group, text)
+		r.c.note(ctx, about.group, text)
 	}
 }

@@ -104,7 +104,13 @@ function servers(g) {
 
 function state(s) {
   const [level, words] = states[s.state] ?? ["idle", s.state ?? dash];
-  return [lamp(level, words), s.state !== "up" && s.age_ms > 2_000 && h("span", { class: "note block" }, `seen ${span(s.age_ms / 1000)} ago`)];
+  return [lamp(level, words), s.sync_bytes !== null && h("span", { class: "note block" }, copied(s)), s.state !== "up" && s.age_ms > 2_000 && h("span", { class: "note block" }, `seen ${span(s.age_ms / 1000)} ago`)];
+}
+
+// copied is how far a replica is with its master's data; a copy that is not written to a
+// file has no known size.
+function copied(s) {
+  return s.sync_total_bytes === null ? bytes(s.sync_bytes) : `${bytes(s.sync_bytes)} of ${bytes(s.sync_total_bytes)}`;
 }
 
 function serverActions(g, s) {
