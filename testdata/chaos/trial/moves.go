@@ -54,7 +54,7 @@ func refused(err error) bool {
 }
 
 // runMoves moves ranges of slots to and fro until ctx ends, then waits for the end
-// of the last job.
+// of the last job. With FORCE jobs are made also while a server is away; they wait.
 func (t *trial) runMoves(ctx context.Context, mover int) {
 	r := rand.New(rand.NewPCG(t.opt.Seed, uint64(2000+mover)))
 	width := topology.SlotCount / movers
@@ -71,7 +71,7 @@ func (t *trial) runMoves(ctx context.Context, mover int) {
 			pause(ctx, 20*time.Millisecond)
 			continue
 		}
-		reply, err := t.site.askAny(ctx, "CODIS.MIGRATE", strconv.Itoa(start), strconv.Itoa(start+length-1), strconv.Itoa(to))
+		reply, err := t.site.askAny(ctx, "CODIS.MIGRATE", strconv.Itoa(start), strconv.Itoa(start+length-1), strconv.Itoa(to), "FORCE")
 		if err != nil || reply.Kind != resp.KindInteger {
 			t.rec.count("moves refused: " + codeOf(err))
 			pause(ctx, 100*time.Millisecond)
