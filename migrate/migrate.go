@@ -57,8 +57,9 @@ type Config struct {
 	// hold that they belong to was asked for.
 	SetupWindow time.Duration
 
-	// mutant is set by tests alone.
-	mutant mutant
+	// mutant and keptCursor are set by tests alone.
+	mutant     mutant
+	keptCursor string
 }
 
 // DefaultConfig has everything but Store and Name.

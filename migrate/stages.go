@@ -95,7 +95,7 @@ func send[T any](ctx context.Context, to chan<- T, work T) error {
 // scanStage finds the keys of the slots.
 func (m *mover) scanStage(ctx context.Context, l *link, out chan<- names) error {
 	w := window{mover: m}
-	for cursor := "0"; ; {
+	for cursor := m.firstCursor(); ; {
 		if err := m.brake(ctx); err != nil {
 			return err
 		}
