@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"codis/admin/api"
+	"codis/router/resp"
 	"codis/router/resp/resptest"
 )
 
@@ -176,7 +177,7 @@ func TestAPI(t *testing.T) {
 	apiReads(a)
 	apiMoves(a)
 	apiGroups(a, three, replica)
-	apiSettings(a)
+	apiSettings(a, one, two)
 	apiRefusals(a)
 	apiNodes(a, c)
 	apiSession(a)
@@ -320,12 +321,27 @@ func apiGroups(a *apiClient, first, second *resptest.Server) {
 	a.ask(200, "DELETE /groups/3", "")
 }
 
-func apiSettings(a *apiClient) {
+func apiSettings(a *apiClient, masters ...*resptest.Server) {
 	a.tb.Helper()
+	// A password that no server takes is refused. These connections stay logged in.
+	var open []*resp.Client
+	for _, master := range masters {
+		open = append(open, master.Client(a.tb))
+	}
+	require := func(password string) {
+		for _, client := range open {
+			if _, err := client.Do(a.tb.Context(), "CONFIG", "SET", "requirepass", password); err != nil {
+				a.tb.Fatal(err)
+			}
+		}
+	}
+	a.ask(422, "PATCH /settings", `{"backend-password":"HUNTER"}`)
+	require("HUNTER")
 	a.ask(200, "PATCH /settings", `{"read-from":"replica","backend-password":"HUNTER"}`)
 	if text := a.ask(200, "GET /settings", ""); bytes.Contains(text, []byte("HUNTER")) {
 		a.tb.Errorf("a secret is shown: %s", text)
 	}
+	require("")
 	a.ask(200, "PATCH /settings", `{"read-from":"master","backend-password":""}`)
 }
 
