@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -42,16 +43,25 @@ type sample struct {
 	node, cluster figures
 }
 
-// sampleOf takes figures from what nodes say. It is pure.
+// sampleOf takes figures from what nodes say. A sum that lacks a node which is there is
+// not known: it would show as a dip that never was. It is pure.
 func sampleOf(nodes admin.NodeList, at time.Time) sample {
-	t := nodes.Totals()
-	s := sample{at: at.UnixMilli(), node: numbersOf(), cluster: numbersOf(t.OpsPerSecond, t.P50Micros, t.P99Micros, t.Clients, t.MemoryBytes, t.ErrorsPerSecond)}
+	s := sample{at: at.UnixMilli(), node: numbersOf(), cluster: numbersOf()}
+	if t := nodes.Totals(); !slices.ContainsFunc(nodes, untold) {
+		s.cluster = numbersOf(t.OpsPerSecond, t.P50Micros, t.P99Micros, t.Clients, t.MemoryBytes, t.ErrorsPerSecond)
+	}
 	for _, n := range nodes {
 		if f := n.Figures; n.Self && f != nil {
 			s.node = numbersOf(f.OpsPerSecond, f.P50Micros, f.P99Micros, f.Clients, f.MemoryBytes, f.ErrorsPerSecond)
 		}
 	}
 	return s
+}
+
+// untold says that a node may be serving, and has not said how much: its report is
+// late, or there is no leader who has it.
+func untold(n admin.Node) bool {
+	return n.Figures == nil && (n.Lease == nil || n.Up)
 }
 
 // series is the samples of the last hour.

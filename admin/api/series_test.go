@@ -34,7 +34,7 @@ func TestSeriesShowsWhatIsKnown(t *testing.T) {
 	nodes := admin.NodeList{
 		{Self: true, Figures: &admin.Figures{OpsPerSecond: number(1.5), P99Micros: number(10), Clients: number(2)}},
 		{Figures: &admin.Figures{OpsPerSecond: number(2), P99Micros: number(30)}},
-		{},
+		{Lease: &admin.NodeLease{Age: time.Hour}}, // it is gone
 	}
 	var v seriesView
 	text := appendSeries(nil, []sample{sampleOf(nodes, time.UnixMilli(7)), sampleOf(nil, time.UnixMilli(8))})
@@ -67,5 +67,34 @@ func TestSeriesShowsWhatIsKnown(t *testing.T) {
 	}
 	if err := json.Unmarshal(appendSeries(nil, nil), &v); err != nil || v.At == nil {
 		t.Errorf("nothing yet: %v, %+v", err, v)
+	}
+}
+
+// TestSeriesHasGaps: a sum without a node that is there is not known.
+func TestSeriesHasGaps(t *testing.T) {
+	ops, lease := 100.0, &admin.NodeLease{}
+	told := func(n admin.Node) admin.Node { n.Figures = &admin.Figures{OpsPerSecond: &ops}; return n }
+	for _, tt := range []struct {
+		name  string
+		nodes admin.NodeList
+		want  any
+	}{
+		{"all have told", admin.NodeList{told(admin.Node{Self: true, Up: true, Lease: lease}), told(admin.Node{Up: true, Lease: lease})}, 200.0},
+		{"a report is late", admin.NodeList{told(admin.Node{Self: true, Up: true, Lease: lease}), {Up: true, Lease: lease}}, nil},
+		{"there is no leader", admin.NodeList{told(admin.Node{Self: true}), {}}, nil},
+		{"a node is down", admin.NodeList{told(admin.Node{Self: true, Up: true, Lease: lease}), {Lease: lease}}, 100.0},
+		{"the only node", admin.NodeList{told(admin.Node{Self: true})}, 100.0},
+	} {
+		var v seriesView
+		if err := json.Unmarshal(appendSeries(nil, []sample{sampleOf(tt.nodes, time.UnixMilli(1))}), &v); err != nil {
+			t.Fatal(err)
+		}
+		var got any
+		if n := v.Cluster["ops_per_second"][0]; n != nil {
+			got = *n
+		}
+		if own := v.Node["ops_per_second"][0]; got != tt.want || own == nil || *own != ops {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
