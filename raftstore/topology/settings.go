@@ -176,7 +176,11 @@ func (d Setting) check(value string) error {
 	}
 	number, ok := d.number(value)
 	if !ok {
-		return fmt.Errorf("%q is not a %s", clip(value), d.Kind)
+		hint := ""
+		if d.Kind == KindDuration {
+			hint = ", such as 500ms, 30s or 5m"
+		}
+		return fmt.Errorf("%q is not a %s%s", clip(value), d.Kind, hint)
 	}
 	if number < d.Min || number > d.Max {
 		return fmt.Errorf("%s must be between %s and %s", clip(value), d.format(d.Min), d.format(d.Max))
