@@ -45,6 +45,8 @@ type rule struct {
 	// nobody knows how old its data is, so it must have as much.
 	runs map[string]string
 	seen int64
+	// durable is durability-replicas: as many replicas have each write that was answered.
+	durable int
 	// force: a person takes a candidate that is behind, or of another history.
 	force bool
 	// midSync: a replica that is about to copy another history, and has not dropped
@@ -165,8 +167,33 @@ func choose(g topology.Group, members []member, r rule) (choice, bool) {
 			best.member, found = m, true
 		}
 	}
+	if why := best.undurable(g, members, r); found && why != "" {
+		found, refused = false, append(refused, why)
+	}
 	best.refused = refused
 	return best, found
+}
+
+// undurable says why the best candidate may lack a write that durability-replicas have:
+// one that is not fit has more, or so many can't be asked that they may be those.
+func (c choice) undurable(g topology.Group, members []member, r rule) string {
+	if r.durable == 0 || r.force {
+		return ""
+	}
+	away := 0
+	for _, m := range members {
+		switch {
+		case m.addr == g.Master:
+		case m.err != nil || m.loading:
+			away++
+		case m.shares(r.replID) && m.common(r) > c.common(r):
+			return fmt.Sprintf("%s has writes that %s lacks, and durability-replicas promises them", m.addr, c.addr)
+		}
+	}
+	if away >= r.durable {
+		return fmt.Sprintf("%d replicas can't be asked: with durability-replicas %d they may have writes that %s lacks", away, r.durable, c.addr)
+	}
+	return ""
 }
 
 // String says why there is no candidate.

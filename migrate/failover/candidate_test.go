@@ -23,6 +23,8 @@ func TestSafetyF2Candidate(t *testing.T) {
 	strict := rule{replID: "h1", age: 10 * time.Second}
 	force := strict
 	force.force = true
+	durable, durable2 := strict, strict
+	durable.durable, durable2.durable = 1, 2
 	for _, tc := range []struct {
 		name    string
 		rule    rule
@@ -47,6 +49,11 @@ func TestSafetyF2Candidate(t *testing.T) {
 		{"what was written since counts for nothing", strict, []member{replica("a", 180, func(m *member) {
 			m.Role, m.ReplID, m.ReplID2, m.Offset2 = RoleMaster, "h2", "h1", 100
 		}), replica("b", 101)}, "b"},
+		{"durable, all are there", durable, []member{replica("a", 90), replica("b", 100)}, "b"},
+		{"durable, one that is not fit has more", durable, []member{replica("a", 90), replica("b", 100, func(m *member) { m.Priority = 0 })}, "b has writes that a lacks"},
+		{"durable, one that is not fit has as much", durable, []member{replica("a", 100), replica("b", 100, func(m *member) { m.Priority = 0 })}, "a"},
+		{"durable, one is away", durable, []member{replica("a", 90), replica("b", 9, func(m *member) { m.err = errors.New("it is down") })}, "1 replicas can't be asked"},
+		{"durable with two, one is away", durable2, []member{replica("a", 90), replica("b", 9, func(m *member) { m.loading = true })}, "a"},
 		{"loading", strict, []member{replica("a", 9, func(m *member) { m.loading = true })}, "loading"},
 		{"copying", strict, []member{replica("a", 9, func(m *member) { m.LinkUp, m.Syncing = false, true })}, "copying"},
 		{"away", strict, []member{replica("a", 9, func(m *member) { m.err = errors.New("it is down") })}, "a: it is down"},

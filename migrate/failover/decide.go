@@ -193,7 +193,8 @@ func prospect(s *topology.State, g topology.Group, o sight) Prospect {
 // master, silence for how long that is silent.
 func ruleOf(s *topology.State, g topology.Group, master Health, silence time.Duration, f faults) rule {
 	recorded := g.Servers[indexOf(g, g.Master)]
-	r := rule{replID: recorded.ReplID, age: silence + s.Settings.Duration("failover-max-link-down"), seen: -1, runs: map[string]string{}, faults: f}
+	r := rule{replID: recorded.ReplID, age: silence + s.Settings.Duration("failover-max-link-down"), seen: -1, runs: map[string]string{},
+		durable: s.Settings.Int("durability-replicas"), faults: f}
 	for _, server := range g.Servers {
 		r.runs[server.Addr] = server.RunID
 	}
