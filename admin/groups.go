@@ -45,16 +45,22 @@ func (o *Ops) Groups(ctx context.Context) (GroupList, error) {
 // groups is groupsOf with what is known of failovers.
 func (o *Ops) groups(s *topology.State, health map[string]ServerHealth) []Group {
 	list := groupsOf(s, health)
-	if o.cfg.Turner == nil {
-		return list
-	}
-	prospects := o.cfg.Turner.Prospects(s)
+	prospects := o.prospects(s)
 	for i := range list {
 		if p, ok := prospects[list[i].ID]; ok {
 			list[i].Failover = &p
 		}
 	}
 	return list
+}
+
+// prospects says of each group whether its master would be replaced if it died; nil
+// where that is not known.
+func (o *Ops) prospects(s *topology.State) map[int]Prospect {
+	if o.cfg.Turner == nil {
+		return nil
+	}
+	return o.cfg.Turner.Prospects(s)
 }
 
 // groupsOf joins the table and the health of its servers. It is pure.

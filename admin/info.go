@@ -48,7 +48,7 @@ func (o *Ops) Info(ctx context.Context) (Info, error) {
 		Status:    status,
 		Groups:    o.groups(state, health),
 		Warnings: Warnings(Observation{
-			State: state, Status: status, Servers: health, PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, now), Alarms: o.alarms(),
+			State: state, Status: status, Servers: health, Prospects: o.prospects(state), PeerSecret: o.cfg.PeerSecret, Held: o.holds.look(state, now), Alarms: o.alarms(),
 		}),
 		OnQuorumLoss: state.Settings.Text("on-quorum-loss"),
 		LeaderHTTP:   state.Nodes[status.LeaderID].HTTPAddr,

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"codis/router/resp"
 )
@@ -40,12 +41,20 @@ func (o *Ops) leadersOverview(c *call, status Status) *overviewView {
 func (i *Info) merge(warnings []warningView) {
 	for _, w := range warnings {
 		w := Warning{Level: levelOf(w.Level), Code: w.Code, Text: w.Text}
-		if !slices.Contains(i.Warnings, w) {
+		if !slices.ContainsFunc(i.Warnings, func(own Warning) bool { return own.subject() == w.subject() }) {
 			i.Warnings = append(i.Warnings, w)
 		}
 	}
 	slices.SortStableFunc(i.Warnings, func(a, b Warning) int { return int(b.Level) - int(a.Level) })
 	i.Health = Health(i.Warnings)
+}
+
+// subject is a warning without its details, in which two nodes may differ: what is
+// wrong with what.
+func (w Warning) subject() string {
+	text, _, _ := strings.Cut(w.Text, ";")
+	text, _, _ = strings.Cut(text, " (")
+	return w.Code + " " + text
 }
 
 // levelOf reads what Level.String writes; what is not known is a notice.

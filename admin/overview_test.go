@@ -63,3 +63,17 @@ func TestKeysOfMasters(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeWarnings: what two nodes see in different words is one warning.
+func TestMergeWarnings(t *testing.T) {
+	own := Warning{Level: LevelDegraded, Code: "server-down", Text: "the master of group 1, a:1, is down (refused); start it"}
+	info := Info{Warnings: []Warning{own}}
+	info.merge([]warningView{
+		{Level: "degraded", Code: "server-down", Text: "the master of group 1, a:1, is down (no answer in time); start it"},
+		{Level: "degraded", Code: "server-down", Text: "the master of group 2, b:1, is down (refused); start it"},
+		{Level: "degraded", Code: "server-loading", Text: "the master of group 1, a:1, is down (refused); start it"},
+	})
+	if len(info.Warnings) != 3 || info.Warnings[0] != own || info.Health != "degraded" {
+		t.Errorf("got %s, %+v", info.Health, info.Warnings)
+	}
+}

@@ -52,6 +52,8 @@ type Observation struct {
 	Servers map[string]ServerHealth
 	// PeerSecret says that the peer port is protected by a cluster secret.
 	PeerSecret bool
+	// Prospects say of groups whether a replica would be promoted; may be nil.
+	Prospects map[int]Prospect
 	// Alarms are those of groups; the leader has them.
 	Alarms []GroupAlarm
 	// Held is for how long batches have been seen on hold, by epoch.
@@ -194,7 +196,7 @@ func (w *warner) groups(obs Observation) {
 			w.add(LevelNotice, "no-replica", "group %d has no replica: its data is lost with %s; add one with CODIS.GROUP ATTACH %d host:port", id, g.Master, id)
 		}
 		for _, srv := range g.Servers {
-			if w.server(g, srv.Addr, obs.Servers) && owned[id] > 0 {
+			if w.server(obs, g, srv.Addr, owned[id]) && owned[id] > 0 {
 				mastersDown++
 			}
 		}
@@ -204,42 +206,33 @@ func (w *warner) groups(obs Observation) {
 	}
 }
 
-// server warns about one server, and says whether it is a master that can't be used.
-func (w *warner) server(g topology.Group, addr string, servers map[string]ServerHealth) (masterDown bool) {
-	h, known := servers[addr]
+// server warns about one server of a group with so many slots, and says whether it is
+// a master that can't be used.
+func (w *warner) server(obs Observation, g topology.Group, addr string, slots int) (masterDown bool) {
+	h, known := obs.Servers[addr]
 	if !known {
 		return false
 	}
 	master := addr == g.Master
-	word := "replica"
-	if master {
-		word = "master"
-	}
 	switch {
 	case h.State == "unknown" || h.State == "suspect":
 		// Not asked yet, or one answer is missing: worth nobody's attention so far.
+	case h.State != "up" && master:
+		w.add(LevelDegraded, "server-"+h.State, "the master of group %d, %s, is %s%s; %s%s", g.ID, addr, h.State, because(h.Err), notServed(slots), masterHint(obs, g, h.State))
+		return true
 	case h.State != "up":
-		w.add(LevelDegraded, "server-"+h.State, "the %s of group %d, %s, is %s%s; check that redis-server", word, g.ID, addr, h.State, because(h.Err))
-		return master
+		w.add(LevelDegraded, "server-"+h.State, "the replica of group %d, %s, is %s%s; %s", g.ID, addr, h.State, because(h.Err), replicaHint(g, addr, h))
 	case master && h.Role == "replica":
 		w.add(LevelDegraded, "master-role", "group %d has %s as its master, but that server says it is a replica, so writes fail; it is put back unless its data is not the group's any more: find out who changed it", g.ID, addr)
 	case !master && h.Role == "master":
 		w.add(LevelDegraded, "replica-role", "group %d has %s as a replica, but that server says it is a master; it is made a replica again within seconds: find out who changed it", g.ID, addr)
-	case !master && !h.LinkUp && servers[g.Master].State == "up":
+	case !master && !h.LinkUp && obs.Servers[g.Master].State == "up":
 		w.add(LevelDegraded, "replica-link", "the replica %s of group %d is not connected to its master; check its log", addr, g.ID)
 	}
 	if master && h.Volatile {
 		w.add(LevelNotice, "no-persistence", "the master of group %d, %s, writes nothing to its disk: started again after a crash it is empty; set appendonly yes, or see that nothing starts it by itself", g.ID, addr)
 	}
 	return false
-}
-
-// because puts a reason in brackets, when there is one.
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return " (" + reason + ")"
 }
 
 // slotsPerGroup counts the slots that each group serves.

@@ -92,7 +92,37 @@ func TestWarnings(t *testing.T) {
 			o.State.Groups[1] = topology.Group{ID: 1, Master: "a:1", Servers: []topology.Server{{Addr: "a:1"}}}
 		}, "ok", []string{"no-replica"}, "group 1 has no replica"},
 		{"no secret", func(o *Observation) { o.PeerSecret = false }, "ok", []string{"no-secret"}, "--secret"},
-		{"master down", server("a:1", ServerHealth{State: "down", Err: "refused"}), "degraded", []string{"server-down"}, "the master of group 1, a:1, is down (refused)"},
+		{"master down", server("a:1", ServerHealth{State: "down", Err: "refused"}), "degraded", []string{"server-down"}, "the master of group 1, a:1, is down (refused); the keys of its 512 slots are not served; start that redis-server again, or CODIS.GROUP PROMOTE 1 addr FORCE"},
+		{"master down, a replica takes over", func(o *Observation) {
+			o.Servers["a:1"], o.Prospects = ServerHealth{State: "down"}, map[int]Prospect{1: {Possible: true, Why: "to a:2"}}
+		}, "degraded", []string{"server-down"}, "a replica takes over by itself when most voters find it down (to a:2); nothing needs to be done"},
+		{"master down, no replica is fit", func(o *Observation) {
+			o.Servers["a:1"], o.Prospects = ServerHealth{State: "down"}, map[int]Prospect{1: {Why: "a:2: it is loading"}}
+		}, "degraded", []string{"server-down"}, "no replica takes over by itself: a:2: it is loading; start that redis-server again, or CODIS.GROUP PROMOTE 1 addr FORCE"},
+		{"master down, no replica", func(o *Observation) {
+			o.State.Groups[1] = topology.Group{ID: 1, Master: "a:1", Servers: []topology.Server{{Addr: "a:1"}}}
+			o.Servers["a:1"], o.Prospects = ServerHealth{State: "down"}, map[int]Prospect{1: {Why: "it has no replica"}}
+		}, "degraded", []string{"server-down", "no-replica"}, "no replica takes over: it has no replica; start that redis-server again, or CODIS.GROUP REPLACE 1 addr FORCE"},
+		{"master down, a turn is under way", func(o *Observation) {
+			g := o.State.Groups[1]
+			g.Turn = &topology.Turn{To: "a:2"}
+			o.State.Groups[1], o.Servers["a:1"] = g, ServerHealth{State: "down"}
+		}, "degraded", []string{"server-down"}, "a:2 is being made the master"},
+		{"master without a password", server("a:1", ServerHealth{State: "denied"}), "degraded", []string{"server-denied"}, "CODIS.GROUP AUTH 1"},
+		{"the master of a group without slots is down", func(o *Observation) {
+			for i := range o.State.Slots {
+				o.State.Slots[i].Group = 2
+			}
+			o.Servers["a:1"] = ServerHealth{State: "down"}
+		}, "degraded", []string{"server-down", "group-empty"}, "a:1, is down; start that redis-server"},
+		{"the only master with slots is down", func(o *Observation) {
+			for i := range o.State.Slots {
+				o.State.Slots[i].Group = 2
+			}
+			o.Servers["b:1"] = ServerHealth{State: "down"}
+		}, "down", []string{"masters-down", "server-down", "group-empty"}, "no key is served"},
+		{"replica gone", server("a:2", ServerHealth{State: "down"}), "degraded", []string{"server-down"}, "CODIS.GROUP DETACH 1 a:2 when it is gone for good"},
+		{"replica copies", server("a:2", ServerHealth{State: "syncing", Copy: &Copy{Read: 1, Total: 9}}), "degraded", []string{"server-syncing"}, "(1 of 9 bytes)"},
 		{"replica loading", server("a:2", ServerHealth{State: "loading"}), "degraded", []string{"server-loading"}, "the replica of group 1, a:2, is loading;"},
 		{"suspect is not down", server("a:1", ServerHealth{State: "suspect"}), "ok", nil, ""},
 		{"not asked yet", server("a:2", ServerHealth{State: "unknown"}), "ok", nil, ""},
