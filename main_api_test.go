@@ -243,6 +243,7 @@ func apiMoves(a *apiClient) {
 		a.tb.Errorf("the limit is %d", got)
 	}
 	a.ask(200, "POST "+job+"/resume", "{}")
+	a.ask(200, "POST "+job+"/force", "") // a batch is under way, at one key a second
 	a.ask(200, "PATCH "+job, `{"keys_per_second":0}`)
 	a.ask(200, "POST "+job+"/cancel", "")
 	a.waitJob(job, "cancelled", "done")

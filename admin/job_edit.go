@@ -27,8 +27,7 @@ func (o *Ops) JobResume(ctx context.Context, who Caller, r JobResume) (Done, err
 type JobCancel struct{ ID uint64 }
 
 // JobCancel moves no further slots. Slots that are moved stay where they are; those
-// that are being moved are at both groups, so that they arrive first and go back by
-// a job of their own.
+// that are being moved are turned round.
 func (o *Ops) JobCancel(ctx context.Context, who Caller, r JobCancel) (Done, error) {
 	if err := o.propose(ctx, who, topology.JobSetState{ID: r.ID, State: topology.JobCancelling}); err != nil {
 		return Done{}, err
@@ -40,11 +39,26 @@ func (o *Ops) JobCancel(ctx context.Context, who Caller, r JobCancel) (Done, err
 		back += m.Len()
 	}
 	if back > 0 {
-		done.notef("%d slots are being moved: they arrive first, then a job of kind reverse moves them back", back)
+		done.notef("%d slots are being moved: they go back", back)
 	}
 	if j.Progress.SlotsDone > 0 {
 		done.notef("%d slots were moved before and stay where they are", j.Progress.SlotsDone)
 	}
+	return done, nil
+}
+
+// JobForce names a job that is to go on although servers have lost what they knew
+// of its moves.
+type JobForce struct{ ID uint64 }
+
+// JobForce lets the mover find out anew what has moved: every key that is at the
+// target counts.
+func (o *Ops) JobForce(ctx context.Context, who Caller, r JobForce) (Done, error) {
+	if err := o.propose(ctx, who, topology.JobForce{ID: r.ID}); err != nil {
+		return Done{}, err
+	}
+	done := Done{}
+	done.notef("every key that is at the target counts as moved, the rest goes on moving: keys that were deleted there since may come back, with older values")
 	return done, nil
 }
 

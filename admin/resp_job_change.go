@@ -176,6 +176,13 @@ func parseJobCancel(args [][]byte) (change, error) {
 	}, err
 }
 
+func parseJobForce(args [][]byte) (change, error) {
+	id, err := parseJob(args[0])
+	return func(ctx context.Context, o *Ops, who Caller) (answer, error) {
+		return o.JobForce(ctx, who, JobForce{ID: id})
+	}, err
+}
+
 // parseJobLimit reads id [KEYS n] [BYTES n], where 0 stands for the setting.
 func parseJobLimit(args [][]byte) (change, error) {
 	id, err := parseJob(args[0])

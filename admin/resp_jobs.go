@@ -24,7 +24,7 @@ func (jobs JobList) reply(c *call) {
 
 func readJob(o *Ops, c *call, args [][]byte) (answer, error) {
 	if len(args) == 2 {
-		return nil, badArg("unexpected %s, only PAUSE, RESUME, CANCEL, LIMIT or WAIT may follow", quote(args[1]))
+		return nil, badArg("unexpected %s, only PAUSE, RESUME, CANCEL, FORCE, LIMIT or WAIT may follow", quote(args[1]))
 	}
 	id, err := parseJob(args[0])
 	if err != nil {

@@ -272,9 +272,13 @@ func (b *bigKeys) one(ctx context.Context, key bigKey) error {
 	return nil
 }
 
-// finish deletes a key at the old group that is at the new one, once its replicas have it.
+// finish deletes a key at the old group that is at the new one, once its replicas and
+// its disk have it.
 func (b *bigKeys) finish(ctx context.Context, key fence.Key, bytes int64) error {
 	if err := b.replicas(ctx, b.to); err != nil {
+		return err
+	}
+	if err := b.onDisk(ctx, b.to); err != nil {
 		return err
 	}
 	b.from.out = fence.NewBatch(b.task.epoch).AppendUnlink(b.from.out, []fence.Key{key})
@@ -287,7 +291,7 @@ func (b *bigKeys) finish(ctx context.Context, key fence.Key, bytes int64) error 
 	case err != nil:
 		return b.from.wrap(err)
 	case fenced:
-		return b.from.wrap(b.fenced())
+		return b.from.wrap(b.fenceGone())
 	}
 	b.tally.add(int(n), 0) // its bytes were counted on the way
 	b.run.c.log.Info("big key moved", "job", b.task.job, "epoch", b.task.epoch, "slot", key.Slot, "bytes", bytes)

@@ -26,10 +26,12 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	first := r.seen[t.epoch]
 	r.mu.Unlock()
 	b, _ := s.Jobs[t.job].Batch(t.epoch)
-	if !r.ownMove(t.epoch) || b.Was != 0 { // more than one may have set up what goes back
-		if err := sleep(ctx, time.Until(first.Add(r.c.cfg.SetupWindow*11/10))); err != nil {
-			return err
-		}
+	late := first.Add(r.c.cfg.SetupWindow * 11 / 10)
+	if b.Was == 0 { // more than one may have set up what goes back
+		late = r.lateAfter(t.epoch, first)
+	}
+	if err := sleep(ctx, time.Until(late)); err != nil {
+		return err
 	}
 	slots := topology.Batch{Ranges: t.moves}.Slots()
 	if err := r.drop(ctx, s, t.to, func(dst []byte) []byte { return fence.AppendDropMoved(dst, t.epoch, slots) }, t.epoch); err != nil {
@@ -61,14 +63,6 @@ func (r *run) cleanUp(ctx context.Context, t task) error {
 	}
 	_, err := r.c.propose(ctx, topology.SlotsCleaned{Job: t.job, Epoch: t.epoch})
 	return stale(err)
-}
-
-// ownMove says whether this run has brought a batch to its end itself: a batch
-// that was moved had all its fences set, and answered for, before.
-func (r *run) ownMove(epoch uint64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.moved[epoch]
 }
 
 // drop removes reserved keys of a batch at a group's master, and waits until its

@@ -106,6 +106,9 @@ func (u *user) try(slot, db int, key string, args []string) (_ resp.Reply, ok bo
 	u.n.mu.RLock()
 	defer u.n.mu.RUnlock()
 	s := u.n.state.Slots[slot]
+	if u.n.state.OnHold(slot) {
+		return resp.Reply{}, false, nil
+	}
 	switch s.Phase {
 	case topology.PhaseServing:
 		r, err := u.conn(s.Group, db).Do(context.Background(), args...)

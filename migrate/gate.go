@@ -119,7 +119,7 @@ func (g *gate) plain(ctx context.Context, keys []fence.Key) (values, error) {
 	if set, err := g.batch.ParseFence(frames[per*len(keys)]); err != nil {
 		return values{}, l.wrap(err)
 	} else if !set {
-		return values{}, l.wrap(g.fenced())
+		return values{}, l.wrap(g.fenceGone())
 	}
 	v := values{items: make([]fence.Item, 0, len(keys))}
 	for i, key := range keys {
@@ -165,7 +165,7 @@ func (g *gate) script(ctx context.Context, keys []fence.Key, budget int64) (valu
 			return values{}, nil, l.wrap(err)
 		}
 		if fenced {
-			return values{}, nil, l.wrap(g.fenced())
+			return values{}, nil, l.wrap(g.fenceGone())
 		}
 		v.bytes += int64(len(frame))
 		later = append(later, asked[i][n:]...)

@@ -42,6 +42,8 @@ type serverFacts struct {
 	replicas int
 	// keys by database, the empty ones left out.
 	keys map[int]int64
+	// appendOnly: it keeps an append-only file.
+	appendOnly bool
 	// volatile are the databases that have keys with an expiry.
 	volatile map[int]bool
 }
@@ -117,7 +119,8 @@ func (l *link) ask(ctx context.Context) (serverFacts, error) {
 		return serverFacts{}, err
 	}
 	info := resp.ParseInfo(r.Text())
-	f := serverFacts{runID: info["run_id"], replID: info["master_replid"], master: info["role"] == "master", keys: map[int]int64{}, volatile: map[int]bool{}}
+	f := serverFacts{runID: info["run_id"], replID: info["master_replid"], master: info["role"] == "master", appendOnly: info["aof_enabled"] == "1",
+		keys: map[int]int64{}, volatile: map[int]bool{}}
 	for name, value := range info {
 		if strings.HasPrefix(name, "slave") && strings.Contains(value, "state=online") {
 			f.replicas++

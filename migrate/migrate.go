@@ -124,7 +124,7 @@ func New(cfg Config) (*Controller, error) {
 func (c *Controller) Run(ctx context.Context) {
 	r := &run{
 		c: c, started: time.Now(), tasks: map[taskKey]bool{}, retry: map[taskKey]retry{},
-		seen: map[uint64]time.Time{}, moved: map[uint64]bool{}, fresh: map[uint64]bool{}, inBatch: map[uint64]float64{},
+		seen: map[uint64]time.Time{}, moved: map[uint64]bool{}, unsure: map[uint64]bool{}, fresh: map[uint64]bool{}, inBatch: map[uint64]float64{},
 		clean: map[foreignKey]bool{}, perSlot: map[int]float64{}, nudge: make(chan struct{}, 1),
 	}
 	c.mu.Lock()

@@ -9,27 +9,31 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
 )
 
-// errLost is returned when the reserved keys of a move are not where they were
-// set: a server lost them, and what else it lost nobody knows.
-var errLost = errors.New("reserved keys are gone: was the server emptied, restored from a backup, or did it evict them?")
-
 // move copies keys until a whole pass has met none, and says so.
 func (r *run) move(ctx context.Context, t task) error {
 	s := r.c.store.State()
+	b, _ := s.Jobs[t.job].Batch(t.epoch)
+	forced := b.Forced
 	masters := [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
 	ctx, stop := r.while(ctx, func(s *topology.State) bool {
 		j := s.Jobs[t.job]
 		b, ok := j.Batch(t.epoch)
-		return ok && b.Phase == topology.BatchMigrating && j.State != topology.JobPaused && !toReverse(s, j, b) &&
+		return ok && b.Phase == topology.BatchMigrating && (b.Forced == 0 || b.Forced == forced) && j.State != topology.JobPaused && !toReverse(s, j, b) &&
 			!turning(s, t.from, t.to) && masters == [2]string{s.Groups[t.from].Master, s.Groups[t.to].Master}
 	})
 	defer stop()
+	if forced != 0 {
+		if err := r.force(ctx, s, t, b); err != nil {
+			return err
+		}
+	}
 	m, err := r.newMover(ctx, s, t)
 	if err != nil {
 		return err
@@ -52,7 +56,7 @@ func (r *run) move(ctx context.Context, t task) error {
 
 // mover copies the keys of one batch of slots. Its stages have a connection each:
 //
-//	scan at G1 -> gate at G1 -> restore and WAIT at G2 -> unlink at G1
+//	scan at G1 -> gate at G1 -> restore and WAIT at G2 -> WAITAOF at G2 -> unlink at G1
 type mover struct {
 	run   *run
 	task  task
@@ -64,11 +68,13 @@ type mover struct {
 	unlinks  [2]*link     // too
 	gates    [2]*link     // too: it works on one flight while the other is on its way
 	restores [lanes]*link // to the new one's
+	disks    *link        // too
 	pings    [2]*link
 	idle     [2]time.Duration
 	brakes   [2]brake
 	counters [2]counter
 	pace     pace
+	disk     atomic.Bool // the new group's master is asked to wait for its disk
 	big      *bigKeys
 
 	db         int  // that a pass is at
@@ -94,7 +100,7 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 		}
 	}()
 	source := []**link{&m.scan, &m.gates[0], &m.gates[1], &m.unlinks[0], &m.unlinks[1], &m.pings[0], &m.big.from}
-	target := []**link{&m.pings[1], &m.big.to}
+	target := []**link{&m.pings[1], &m.big.to, &m.disks}
 	for i := range m.restores {
 		target = append(target, &m.restores[i])
 	}
@@ -111,6 +117,11 @@ func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover
 	for _, l := range m.gates {
 		l.borrow = m.borrow
 	}
+	disk, err := waitsForDisk(ctx, m.disks)
+	if err != nil {
+		return nil, err
+	}
+	m.disk.Store(disk)
 	for i := range m.pings {
 		if m.idle[i], err = idle(ctx, m.pings[i]); err != nil {
 			return nil, err
@@ -135,7 +146,7 @@ func (m *mover) links() []*link {
 }
 
 func (m *mover) close() {
-	for _, l := range append(m.links(), m.pings[0], m.pings[1], m.big.from, m.big.to) {
+	for _, l := range append(m.links(), m.pings[0], m.pings[1], m.disks, m.big.from, m.big.to) {
 		if l != nil {
 			l.close()
 		}
@@ -213,10 +224,11 @@ func (m *mover) passes(ctx context.Context) error {
 // say shows why the batch does not get on; an empty reason, that it does.
 func (m *mover) say(reason string) { m.tally.say(m.task.taskKey, reason) }
 
-// checkMoved refuses to go on without the fence, or some of the moved sets: a
-// replica may have become the master that never had them. They must not be
-// made again: what they knew kept deleted keys from coming back. A database that
-// had no keys has none of them; where all are lost, the restore script says so.
+// checkMoved refuses to go on without some of the moved sets: a replica may have
+// become the master that never had them. They must not be made again: what they
+// knew kept deleted keys from coming back. A database that had no keys has none of
+// them, but for database 0; where all are lost, the restore script says so. A fence
+// that is gone is set again.
 func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 	if m.run.c.cfg.mutant == mutantRemakeSets {
 		m.restores[0].out = fence.AppendSetMarkers(m.restores[0].out, m.task.epoch, m.list, math.MaxInt64)
@@ -224,8 +236,27 @@ func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 			return err
 		}
 	}
+	b, _ := m.run.c.store.State().Jobs[m.task.job].Batch(m.task.epoch)
+	dbs := slices.Sorted(maps.Keys(source.keys))
+	sets := func(l *link, dbs []int, atLeast int) error {
+		n, err := checkSets(ctx, l, dbs, m.task.epoch, m.list)
+		if errors.Is(err, errLost) || err == nil && n < atLeast {
+			return l.wrap(lost(m.task.job))
+		}
+		return err
+	}
+	if b.Was != 0 { // what is at the group that the slots leave tells as much
+		if err := sets(m.scan, dbs, 0); err != nil {
+			return err
+		}
+	} else if err := sets(m.restores[0], []int{0}, 1); err != nil {
+		return err
+	}
+	if err := sets(m.restores[0], dbs, 0); err != nil {
+		return err
+	}
 	batch := fence.NewBatch(m.task.epoch)
-	for db := range source.keys {
+	for _, db := range databases(1, source) {
 		if _, err := m.scan.one(ctx, "SELECT", strconv.Itoa(db)); err != nil {
 			return err
 		}
@@ -234,12 +265,18 @@ func (m *mover) checkMoved(ctx context.Context, source serverFacts) error {
 		if err != nil {
 			return err
 		}
-		if set, err := batch.ParseFence(frames[0]); err != nil || !set {
-			return m.scan.wrap(errors.Join(err, m.fenced()))
+		set, err := batch.ParseFence(frames[0])
+		switch {
+		case err != nil:
+			return m.scan.wrap(err)
+		case set:
+		case b.Was != 0 || !m.migrates():
+			return m.scan.wrap(m.fenceGone())
+		default:
+			return m.setFences(ctx)
 		}
 	}
-	_, err := checkSets(ctx, m.restores[0], slices.Sorted(maps.Keys(source.keys)), m.task.epoch, m.list)
-	return err
+	return nil
 }
 
 // checkSets returns how many of the databases have all moved sets; the others have

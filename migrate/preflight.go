@@ -120,6 +120,12 @@ func (c *Controller) Preflight(ctx context.Context, moves []topology.SlotMove) (
 // hangs takes as long as a dial may.
 const pairsAtOnce = 16
 
+// over says whether a context is at its end, also when it is about to notice.
+func over(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(end)
+}
+
 // notLooked is the text of a look at a target's keys that was not over in time.
 const notLooked = "the target has many keys, and there was no time to look at all of them; that is done before anything moves"
 
@@ -142,7 +148,7 @@ func (c *Controller) checkLeftovers(ctx context.Context, s *topology.State, p pa
 			count = "at least " + count
 		}
 		check.Result, check.Text, err = ResultFail, fmt.Sprintf("%v: %s, for example %s", errLeftovers, count, found.example), nil
-	case ctx.Err() != nil:
+	case over(ctx):
 		check.Result, check.Text, err = ResultWarn, notLooked, nil
 	}
 	return check, err
@@ -343,14 +349,14 @@ func (i *inspection) memory(ctx context.Context, from, to *link) error {
 	limit, used := number(to, "maxmemory"), number(to, "used_memory")
 	policy := infos[to]["maxmemory_policy"]
 	if source := infos[from]["maxmemory_policy"]; number(from, "maxmemory") > 0 && strings.HasPrefix(source, "allkeys-") {
-		i.add("eviction", ResultWarn, "%s evicts any key when it is full (%s), also the fences of the move: without them no key of the slots can be reached", from.addr, source)
+		i.add("eviction", ResultWarn, "%s evicts any key when it is full (%s), also the fences of the move: keys of the slots wait then until they are set again; a maxmemory-policy of volatile-* or noeviction while slots move keeps them", from.addr, source)
 	}
 	size := func(n float64) string { return fmt.Sprintf("%.1f MB", max(n, 0)/(1<<20)) }
 	switch {
 	case limit > 0 && limit-used < share:
 		i.add("memory", ResultFail, "%s has %s left below its maxmemory, the slots need about %s: raise maxmemory", to.addr, size(limit-used), size(share))
 	case limit > 0 && strings.HasPrefix(policy, "allkeys-"):
-		i.add("memory", ResultWarn, "%s evicts any key when it is full (%s), also those that the move depends on; %s are left", to.addr, policy, size(limit-used))
+		i.add("memory", ResultWarn, "%s evicts any key when it is full (%s), also the sets that know what has moved: the job stops then until somebody says FORCE; a maxmemory-policy of volatile-* or noeviction while slots move keeps them; %s are left", to.addr, policy, size(limit-used))
 	case limit > 0:
 		i.add("memory", ResultOK, "%s left, about %s needed", size(limit-used), size(share))
 	case number(to, "total_system_memory") > 0 && number(to, "total_system_memory")-used < share:
@@ -405,11 +411,24 @@ func (i *inspection) persistence(ctx context.Context, _, to *link) error {
 		return ""
 	}
 	replicas := len(i.state.Groups[i.pair.to].Servers) - 1
-	if value(frames[0]) == "" && value(frames[1]) != "yes" && replicas == 0 {
-		i.add("persistence", ResultWarn, "%s writes nothing to disk and has no replica: what moves there is in one place only", to.addr)
-		return nil
+	save, appendOnly := value(frames[0]), value(frames[1]) == "yes"
+	disk, err := waitsForDisk(ctx, to)
+	switch {
+	case err != nil:
+		return err
+	case replicas == 0 && !appendOnly && save == "":
+		i.add("persistence", ResultWarn, "%s writes nothing to disk and has no replica: what moves there is in one place only; "+
+			"attach a replica, or CONFIG SET appendonly yes", to.addr)
+	case replicas == 0 && !appendOnly:
+		i.add("persistence", ResultWarn, "%s has no replica and writes to disk from time to time (save %q): if it crashes, keys that have moved "+
+			"since are lost; attach a replica, or CONFIG SET appendonly yes", to.addr, save)
+	case disk:
+		i.add("persistence", ResultOK, "replicas: %d, appendonly; a key is deleted at the source once the target's disk has it", replicas)
+	case appendOnly:
+		i.add("persistence", ResultOK, "replicas: %d, appendonly; %s can't tell when its disk has a key (WAITAOF, from 7.2 on)", replicas, to.addr)
+	default:
+		i.add("persistence", ResultOK, "replicas: %d, save %q", replicas, save)
 	}
-	i.add("persistence", ResultOK, "replicas: %d, save %q, appendonly %q", replicas, value(frames[0]), value(frames[1]))
 	return nil
 }
 

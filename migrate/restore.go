@@ -67,6 +67,9 @@ func (m *mover) restoreStage(ctx context.Context, l *link, in <-chan values, out
 			return err
 		}
 		m.giveBack(v.dumps)
+		for i := range there {
+			there[i].Dump = nil
+		}
 		if err := send(ctx, out, values{items: there, bytes: v.bytes}); err != nil {
 			return err
 		}

@@ -29,6 +29,11 @@ func (r *run) reverse(ctx context.Context, t task) error {
 		return errMovedOn
 	}
 	if b.Phase == topology.BatchMigrating {
+		if b.Forced != 0 {
+			if err := r.force(ctx, s, t, b); err != nil {
+				return err
+			}
+		}
 		return r.turnRound(ctx, s, t)
 	}
 	return r.sendBack(ctx, s, t, b)
@@ -49,14 +54,15 @@ func (r *run) turnRound(ctx context.Context, s *topology.State, t task) error {
 	slots := topology.Batch{Ranges: t.moves}.Slots()
 	// What has moved is known from the sets alone. Without them every key that the
 	// old group still has would count, also those that were changed or deleted since.
-	known, err := checkSets(ctx, to, slices.Sorted(maps.Keys(from.facts.keys)), t.epoch, slots)
-	if err != nil {
+	if n, err := checkSets(ctx, to, []int{0}, t.epoch, slots); errors.Is(err, errLost) || err == nil && n == 0 {
+		return to.wrap(lost(t.job))
+	} else if err != nil {
 		return err
 	}
-	for _, keys := range from.facts.keys {
-		if known == 0 && keys > int64(len(s.Jobs)+1) { // more than fences
-			return to.wrap(errLost)
-		}
+	if _, err := checkSets(ctx, to, slices.Sorted(maps.Keys(from.facts.keys)), t.epoch, slots); errors.Is(err, errLost) {
+		return to.wrap(lost(t.job))
+	} else if err != nil {
+		return err
 	}
 	limit, cancel := context.WithTimeout(ctx, barrierLimit(s))
 	defer cancel()
@@ -232,7 +238,7 @@ func (m *mover) bringKeys(ctx context.Context, slot int, keys [][]byte) error {
 		case err != nil:
 			return m.scan.wrap(err)
 		case v.Kind == fence.GateFenced:
-			return m.scan.wrap(m.fenced())
+			return m.scan.wrap(m.fenceGone())
 		case v.Kind == fence.GateGone:
 			to.out = fence.AppendRemove(to.out, slot, m.task.epoch, key)
 		case v.Replaces:
@@ -266,7 +272,7 @@ func (m *mover) bringKeys(ctx context.Context, slot int, keys [][]byte) error {
 	}
 	n, fenced, err := fence.ParseUnlink(frames[0])
 	if err == nil && fenced {
-		err = m.fenced()
+		err = m.fenceGone()
 	}
 	if err != nil {
 		return m.scan.wrap(err)

@@ -24,6 +24,7 @@ type run struct {
 	seen    map[uint64]time.Time // when a batch was first seen to be cleaning
 	fresh   map[uint64]bool      // batches that this run has turned round, and nobody has worked on since
 	moved   map[uint64]bool      // batches that this run has brought to their end
+	unsure  map[uint64]bool      // batches of which reserved keys were set again
 	inBatch map[uint64]float64   // about how many keys a batch has
 	clean   map[foreignKey]bool  // where no keys of a job's slots were at the target
 }
@@ -90,6 +91,7 @@ func (r *run) forget(s *topology.State) {
 		if !there {
 			delete(r.seen, epoch)
 			delete(r.moved, epoch)
+			delete(r.unsure, epoch)
 			delete(r.fresh, epoch)
 			delete(r.inBatch, epoch)
 		}

@@ -66,6 +66,11 @@ func (m *mover) database(ctx context.Context, db int) error {
 		stages.Go(func() { group.Wait(); end() })
 	}
 	keys, moved := make(chan names, depth), make(chan values, depth)
+	there := moved // what is at the new group's replicas
+	if m.disk.Load() {
+		there = make(chan values, diskDepth)
+		stage([]*link{m.disks}, func() { close(moved) }, func(_ int, l *link) error { return m.diskStage(ctx, l, there, moved) })
+	}
 	var found [lanes]chan values
 	for i := range found {
 		found[i] = make(chan values, depth)
@@ -76,7 +81,7 @@ func (m *mover) database(ctx context.Context, db int) error {
 			close(lane)
 		}
 	}, func(_ int, l *link) error { return m.gateStage(ctx, l, keys, found) })
-	stage(m.restores[:], func() { close(moved) }, func(lane int, l *link) error { return m.restoreStage(ctx, l, found[lane], moved) })
+	stage(m.restores[:], func() { close(there) }, func(lane int, l *link) error { return m.restoreStage(ctx, l, found[lane], there) })
 	stage(m.unlinks[:], func() {}, func(_ int, l *link) error { return m.unlinkStage(ctx, l, moved) })
 	stages.Wait()
 	return context.Cause(ctx)
@@ -174,10 +179,25 @@ func (w *window) flush(ctx context.Context, out chan<- names) error {
 	return nil
 }
 
-// fenced says what FENCED means to the mover: the move is over, or was lost.
+// fenced says what FENCED means where moved sets are: the move is over, or was lost.
 func (m *mover) fenced() error {
-	if b, ok := m.run.c.store.State().Jobs[m.task.job].Batch(m.task.epoch); ok && b.Phase == topology.BatchMigrating {
-		return errLost
+	if m.migrates() {
+		return lost(m.task.job)
 	}
 	return errMovedOn
+}
+
+// fenceGone says what FENCED means where the fence is. Of a batch that goes back L may
+// have gone with it, and without L an older value could win.
+func (m *mover) fenceGone() error {
+	if b, _ := m.run.c.store.State().Jobs[m.task.job].Batch(m.task.epoch); m.migrates() && b.Was == 0 {
+		return errFence
+	}
+	return m.fenced()
+}
+
+// migrates says whether the batch is still at the step that the mover is for.
+func (m *mover) migrates() bool {
+	b, ok := m.run.c.store.State().Jobs[m.task.job].Batch(m.task.epoch)
+	return ok && b.Phase == topology.BatchMigrating
 }

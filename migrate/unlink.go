@@ -83,7 +83,7 @@ func (u *unlinker) unlink(ctx context.Context, items []fence.Item) (int64, error
 	case err == nil:
 		err = u.check(frames[n:])
 	case errors.Is(err, fence.ErrTouched):
-		err = u.fenced()
+		err = u.fenceGone()
 	case errors.As(err, &refusal):
 		u.scripts = true
 		if err := u.disarm(ctx); err != nil {
@@ -125,7 +125,7 @@ func (u *unlinker) arm(ctx context.Context) error {
 func (u *unlinker) check(frames [][]byte) error {
 	fenced, err := u.batch.ParseArm(frames)
 	if err == nil && fenced {
-		err = u.fenced()
+		err = u.fenceGone()
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func (u *unlinker) script(ctx context.Context, items []fence.Item) (int64, error
 	}
 	deleted, fenced, err := fence.ParseUnlink(frames[0])
 	if err == nil && fenced {
-		err = u.fenced()
+		err = u.fenceGone()
 	}
 	if err != nil {
 		return 0, u.link.wrap(err)

@@ -232,7 +232,7 @@ func rebalance(_ *API, r *http.Request) (ask, error) {
 	return body.ask(words), nil
 }
 
-// changeJob is PAUSE, RESUME or CANCEL.
+// changeJob is PAUSE, RESUME, CANCEL or FORCE.
 func changeJob(verb string) func(*API, *http.Request) (ask, error) {
 	return func(_ *API, r *http.Request) (ask, error) {
 		_, err := decode[struct{}](r)

@@ -55,6 +55,7 @@ func TestRequestsBecomeCommands(t *testing.T) {
 		{"POST /jobs/7/pause", "", "CODIS.JOB 7 PAUSE"},
 		{"POST /jobs/7/resume", "{}", "CODIS.JOB 7 RESUME"},
 		{"POST /jobs/7/cancel", " ", "CODIS.JOB 7 CANCEL"},
+		{"POST /jobs/7/force", "", "CODIS.JOB 7 FORCE"},
 		{"PATCH /jobs/7", `{"keys_per_second":0}`, "CODIS.JOB 7 LIMIT KEYS 0"},
 		{"PATCH /jobs/7", `{"keys_per_second":1,"bytes_per_second":2}`, "CODIS.JOB 7 LIMIT KEYS 1 BYTES 2"},
 		{"PATCH /settings", `{"timeout":"5s","lease":"6s"}`, "CODIS.CONFIG SET lease 6s, CODIS.CONFIG SET timeout 5s"},

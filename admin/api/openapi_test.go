@@ -65,7 +65,7 @@ func TestDocumentHasTheBodies(t *testing.T) {
 		"POST /slots/assign": assignBody{}, "POST /migrations": migrateBody{}, "POST /rebalance": rebalanceBody{},
 		"PATCH /jobs/{id}": limitBody{}, "PATCH /settings": map[string]string{}, "POST /import": map[string]any{}, "POST /fsck/repair": repairBody{},
 		"POST /nodes/{id}/transfer": struct{}{}, "POST /jobs/{id}/pause": struct{}{}, "POST /jobs/{id}/resume": struct{}{},
-		"POST /jobs/{id}/cancel": struct{}{},
+		"POST /jobs/{id}/cancel": struct{}{}, "POST /jobs/{id}/force": struct{}{},
 	}
 	doc := mustDocument(t)
 	for path, item := range doc.Paths.Map() {

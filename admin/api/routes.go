@@ -88,6 +88,7 @@ func routes() []route {
 		{method: "POST", pattern: "/jobs/{id}/pause", ask: changeJob("PAUSE")},
 		{method: "POST", pattern: "/jobs/{id}/resume", ask: changeJob("RESUME")},
 		{method: "POST", pattern: "/jobs/{id}/cancel", ask: changeJob("CANCEL")},
+		{method: "POST", pattern: "/jobs/{id}/force", ask: changeJob("FORCE")},
 		{method: "PATCH", pattern: "/jobs/{id}", ask: limitJob},
 		{method: "PATCH", pattern: "/settings", handle: (*API).setSettings, takes: takesServers},
 		{method: "POST", pattern: "/import", ask: importCluster, takes: takesScan},

@@ -151,7 +151,7 @@ func (p *place) next(word string) (list []candidate) {
 // choicesOf are the words that the grammar of a verb lists, by their place.
 var choicesOf = map[string]func(place int) []candidate{
 	"assign":     atPlace(0, "auto"),
-	"job":        atPlace(1, "pause", "resume", "cancel", "limit", "wait"),
+	"job":        atPlace(1, "pause", "resume", "cancel", "force", "limit", "wait"),
 	"completion": atPlace(0, shells...),
 	"config get": settingNames,
 	"config set": settingNames,

@@ -56,7 +56,7 @@ func FuzzComplete(f *testing.F) {
 // line that does the same; empty for those that people have no use for.
 var elsewhere = map[string]string{
 	"CODIS.ASSIGN AUTO": "assign", "CODIS.MIGRATE COUNT": "migrate --count", "CODIS.FSCK REPAIR": "fsck --repair",
-	"CODIS.JOB PAUSE": "job", "CODIS.JOB RESUME": "job", "CODIS.JOB CANCEL": "job", "CODIS.JOB WAIT": "job", "CODIS.JOB LIMIT": "job",
+	"CODIS.JOB PAUSE": "job", "CODIS.JOB RESUME": "job", "CODIS.JOB CANCEL": "job", "CODIS.JOB WAIT": "job", "CODIS.JOB LIMIT": "job", "CODIS.JOB FORCE": "job",
 	"CODIS.PEER": "", "CODIS.JSON": "", "CODIS.HELP": "",
 }
 

@@ -14,10 +14,12 @@ import (
 
 func jobCommand() *ucli.Command {
 	return verb{
-		name: "job", usage: "show, pause, resume, cancel, limit or wait for a job", args: "ID [pause | resume | cancel | limit | wait [SECONDS]]", min: 1, max: 3,
+		name: "job", usage: "show, pause, resume, cancel, force, limit or wait for a job", args: "ID [pause | resume | cancel | force | limit | wait [SECONDS]]", min: 1, max: 3,
 		about: "pause begins no further slots; those under way stay as they are, and are served. cancel lets slots\n" +
 			"that are moved stay where they are and takes those that are being moved back. wait returns when the job\n" +
-			"is at its end; limit changes how much it moves a second; the exit code is 0 when it is done, 1 when it was not, or when SECONDS were over.",
+			"is at its end; the exit code is 0 when it is done, 1 when it was not, or when SECONDS were over.\n" +
+			"limit changes how much it moves a second. force is for a job whose reason asks for it: a server has lost\n" +
+			"which keys were moved, those that the target has count, and keys that were deleted there may come back.",
 		examples: []string{"codis job 42", "codis job 42 pause", "codis job 42 wait", "codis job 42 wait 60", "codis job 42 limit --keys 5000 --bytes 0"},
 		flags: []ucli.Flag{
 			&ucli.Int64Flag{Name: "keys", Usage: "with limit: move at most `N` keys a second; 0: what the settings say"},
@@ -50,10 +52,10 @@ func runJob(s *session) error {
 			return usagef("limit needs --keys N or --bytes N")
 		}
 		return s.change(s.rateWords([]string{"CODIS.JOB", s.words[0], "LIMIT"})...)
-	case verb == "pause" || verb == "resume" || verb == "cancel":
+	case verb == "pause" || verb == "resume" || verb == "cancel" || verb == "force":
 		return s.change("CODIS.JOB", s.words[0], strings.ToUpper(verb))
 	}
-	return usagef("%q is not one of pause, resume, cancel, limit, wait", s.words[1])
+	return usagef("%q is not one of pause, resume, cancel, force, limit, wait", s.words[1])
 }
 
 func (s *session) printJob(r resp.Reply) (job, error) {

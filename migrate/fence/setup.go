@@ -64,6 +64,34 @@ func AppendSetMarkers(dst []byte, epoch uint64, slots []int, deadline int64) []b
 	return appendDecimal(dst, deadline)
 }
 
+// countScript: KEYS moved sets, keys; ARGV number of moved sets, for each key the
+// number of its set.
+const countScript = `local n=tonumber(ARGV[1])
+for i=1,n do if redis.call('EXISTS',KEYS[i])==0 then return {ok='FENCED'} end end
+for i=n+1,#KEYS do redis.call('SADD',KEYS[tonumber(ARGV[i-n+1])],KEYS[i]) end
+return {ok='OK'}`
+
+// AppendCount appends the request that puts keys into their moved sets, which must be
+// there. The reply is OK or FENCED.
+func (b *Batch) AppendCount(dst []byte, keys []Key) []byte {
+	b.reset()
+	for _, key := range keys {
+		b.add(key.Slot)
+	}
+	dst = appendEval(dst, countScript, len(b.slots)+len(keys), 1+len(keys))
+	for _, slot := range b.slots {
+		dst = appendMoved(dst, slot, b.Epoch)
+	}
+	for _, key := range keys {
+		dst = resp.AppendBulk(dst, key.Name)
+	}
+	dst = appendDecimal(dst, int64(len(b.slots)))
+	for _, key := range keys {
+		dst = appendDecimal(dst, int64(b.at[key.Slot]))
+	}
+	return dst
+}
+
 // AppendPurge appends the deletion at G2 of keys that no client can reach, before
 // slots are in phase migrating. The reply is the number of keys, or LATE or FENCED.
 func (b *Batch) AppendPurge(dst []byte, keys []Key, deadline int64) []byte {

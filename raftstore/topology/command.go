@@ -133,8 +133,8 @@ var decoders = tableOf(
 	bodyOf[ServerAttach](), bodyOf[ServerDetach](), bodyOf[ServerUpdate](),
 	bodyOf[SlotsAssign](), bodyOf[SettingSet](),
 	bodyOf[TurnBegin](), bodyOf[TurnDone](), bodyOf[TurnAbandon](), bodyOf[ForkMeasured](), bodyOf[GroupNote](),
-	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobLimit](), bodyOf[JobReport](),
-	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsReverse](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
+	bodyOf[JobCreate](), bodyOf[JobSetState](), bodyOf[JobLimit](), bodyOf[JobForce](), bodyOf[JobReport](),
+	bodyOf[SlotsHold](), bodyOf[SlotsMigrate](), bodyOf[SlotsReverse](), bodyOf[SlotsForced](), bodyOf[SlotsRelease](), bodyOf[SlotsDone](), bodyOf[SlotsCleaned](),
 )
 
 type bodyDecoder func(data []byte) (Body, error)

@@ -21,7 +21,7 @@ func bodies() []Body {
 		SlotsAssign{Ranges: []SlotRange{{Start: 1, End: 2, Group: 1}}}, SettingSet{Name: "timeout", Value: "5s"},
 		JobCreate{Kind: JobMigrate, Moves: moves, Options: JobOptions{KeysPerSecond: 1, BytesPerSecond: 2, Consent: true}},
 		JobSetState{ID: 3, State: JobPaused, Reason: "asked to"},
-		JobLimit{ID: 3, KeysPerSecond: 1, BytesPerSecond: 2},
+		JobLimit{ID: 3, KeysPerSecond: 1, BytesPerSecond: 2}, JobForce{ID: 3}, SlotsForced{Job: 3, Epoch: 4, Word: 5},
 		JobReport{ID: 3, Progress: JobProgress{SlotsTotal: 1, SlotsDone: 1, Keys: 2, Bytes: 3, KeysPerSecond: 0.1, ETA: -1, At: 4}, Reason: "slow"},
 		SlotsHold{Job: 3, Moves: moves}, SlotsMigrate{Job: 3, Epoch: 4, Seen: 5}, SlotsReverse{Job: 3, Epoch: 4}, SlotsRelease{Job: 3, Epoch: 4},
 		SlotsDone{Job: 3, Epoch: 4}, SlotsCleaned{Job: 3, Epoch: 4},

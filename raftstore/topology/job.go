@@ -94,6 +94,9 @@ type Batch struct {
 	// Was is the epoch of the batch before it was turned round, 0 where it was not.
 	// The ranges go from where the job's moves lead to where they come from.
 	Was uint64 `json:"was,omitempty"`
+	// Forced is the epoch of the JobForce entry that waits to be carried out, 0 for
+	// none.
+	Forced uint64 `json:"forced,omitempty"`
 }
 
 // Pair returns the groups of the batch.

@@ -267,7 +267,11 @@ func (w *world) jobs() string {
 			}
 		}
 		for _, b := range j.Batches {
-			fmt.Fprintf(&out, "  batch %d %s: %s\n", b.Epoch, b.Phase, describeMoves(b.Ranges))
+			forced := ""
+			if b.Forced != 0 {
+				forced = fmt.Sprintf(" forced by %d", b.Forced)
+			}
+			fmt.Fprintf(&out, "  batch %d %s%s: %s\n", b.Epoch, b.Phase, forced, describeMoves(b.Ranges))
 		}
 	}
 	return out.String()
