@@ -135,6 +135,9 @@ type apiJob struct {
 	Options   struct {
 		KeysPerSecond int `json:"keys_per_second"`
 	} `json:"options"`
+	Batches []struct {
+		Phase string `json:"phase"`
+	} `json:"batches"`
 }
 
 // mustJob asks for a job and returns its path.
@@ -243,7 +246,13 @@ func apiMoves(a *apiClient) {
 		a.tb.Errorf("the limit is %d", got)
 	}
 	a.ask(200, "POST "+job+"/resume", "{}")
-	a.ask(200, "POST "+job+"/force", "") // a batch is under way, at one key a second
+	waitFor(a.tb, "slots to be under way", func() error {
+		if b := mustRead[apiJob](a, "GET "+job).Batches; len(b) == 0 || b[0].Phase != "migrating" {
+			return fmt.Errorf("batches: %+v", b)
+		}
+		return nil
+	})
+	a.ask(200, "POST "+job+"/force", "")
 	a.ask(200, "PATCH "+job, `{"keys_per_second":0}`)
 	a.ask(200, "POST "+job+"/cancel", "")
 	a.waitJob(job, "cancelled", "done")

@@ -29,10 +29,9 @@ func (c *cluster) audit(users []*user) {
 		}
 	}
 	for id, servers := range c.servers {
-		got := map[string]string{}
+		got, client := map[string]string{}, servers[0].Client(c.tb)
 		for key := range contents(c.tb, servers[0]) {
 			at := indexSlash(key)
-			client := servers[0].Client(c.tb)
 			must(c.tb, client, "SELECT", key[:at])
 			r, err := client.Do(c.tb.Context(), "GET", key[at+1:])
 			if err != nil {
