@@ -135,7 +135,8 @@ func TestM5KeysFormedByTheServer(t *testing.T) {
 
 // TestL2NoServiceBeforeTheFirstLease: what a node knows when it starts is the table
 // of when it stopped. Others may have moved slots since, as long as it did not
-// run, whatever on-quorum-loss says.
+// run, whatever on-quorum-loss says. A request waits for the first lease as long as it
+// would for a hold's end.
 func TestL2NoServiceBeforeTheFirstLease(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"reads", "serve"} {
@@ -147,13 +148,21 @@ func TestL2NoServiceBeforeTheFirstLease(t *testing.T) {
 			r := newRouter(t, Config{Clock: now.Load, LeaseUntil: until.Load},
 				withSettings(t, newState(t, server.Addr), "on-quorum-loss", mode))
 			w := dialWire(t, r)
-			w.wantReply(noLeaseText, "SET", "k", "1")
-			w.wantReply(noLeaseText, "GET", "k")
+			w.send("SET k 0\r\n")
+			w.wantSilent()
+			now.Add(int64(2 * time.Second))
+			if got := w.read(); got != noLeaseText {
+				t.Errorf("past hold-deadline: got %q", got)
+			}
 			if ok, _ := r.Ready(); ok {
 				t.Error("ready without ever having had a lease")
 			}
+			w.send("SET k 1\r\n")
+			w.wantSilent()
 			until.Store(1 << 60)
-			w.wantReply("+OK\r\n", "SET", "k", "1")
+			if got := w.read(); got != "+OK\r\n" {
+				t.Errorf("with the first lease: got %q", got)
+			}
 			until.Store(1)
 			w.wantReply("$1\r\n1\r\n", "GET", "k")
 			w.wantReply("+OK\r\n", "SELECT", "3")

@@ -60,7 +60,7 @@ func (s *session) dispatch(args [][]byte, frame []byte) (taken bool) {
 	case !cmd.Supported(): // refused, now or for good
 		s.answer(cmd, cmd.AppendText(nil))
 	case !s.l.leased() && s.l.bound(cmd):
-		s.answer(cmd, []byte(noLeaseText))
+		return s.withoutLease(cmd)
 	case s.l.table.limits.durableReplicas > 0 && s.mustOrder(cmd):
 		return false
 	case cmd.Policy == command.PolicyRoute:

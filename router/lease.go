@@ -47,6 +47,25 @@ func (l *loop) bound(cmd *command.Command) bool {
 // leased says whether the node's lease holds at the time of this round.
 func (l *loop) leased() bool { return l.now < l.lease }
 
+// withoutLease answers a request that needs a lease. A member that has just started has
+// its first one in a moment: clients that come back to it at once wait for that, no
+// longer than for the end of a hold.
+func (s *session) withoutLease(cmd *command.Command) (taken bool) {
+	l, since := s.l, s.waitsSince
+	if since == 0 {
+		since = l.now
+	}
+	limits := &l.table.limits
+	deadline := since + int64(limits.holdDeadline)
+	starting := !l.hadLease && l.table.epoch > 0
+	if !starting || l.now >= deadline || len(l.waiting) >= limits.holdRequests || l.heldBytes >= limits.holdBytes {
+		s.answer(cmd, []byte(noLeaseText))
+		return true
+	}
+	s.holdUntil(deadline)
+	return false
+}
+
 // lapsed says whether the lease has run out since the connection was asked for.
 func (b *backend) lapsed() bool { return !b.l.leased() || b.lapses != b.l.lapses }
 

@@ -146,6 +146,7 @@ func (l *loop) BeginRound() {
 	if !l.hadLease && l.leased() {
 		l.hadLease = true
 		l.r.hadLease.Store(true)
+		l.resumeWaiting()
 	}
 }
 

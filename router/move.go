@@ -109,13 +109,19 @@ func (s *session) waitHeld(cmd *command.Command, since int64, what string) (answ
 		l.stats.holdRefused[refusedFull]++
 		s.fail(cmd, fmt.Errorf("TRYAGAIN %s, and too much waits for it already", what))
 	default:
-		l.stats.held++
-		s.pause |= pauseHeld
-		l.waiting = append(l.waiting, waitingSession{s, deadline})
-		l.heldBytes += int64(len(s.in) - s.inPos)
+		s.holdUntil(deadline)
 		return false
 	}
 	return true
+}
+
+// holdUntil has the session's next request wait.
+func (s *session) holdUntil(deadline int64) {
+	l := s.l
+	l.stats.held++
+	s.pause |= pauseHeld
+	l.waiting = append(l.waiting, waitingSession{s, deadline})
+	l.heldBytes += int64(len(s.in) - s.inPos)
 }
 
 // resumeWaiting lets all waiting sessions dispatch their request again.
