@@ -9,6 +9,7 @@ import (
 
 	"codis/migrate/fence"
 	"codis/raftstore/topology"
+	"codis/router/resp/resptest"
 )
 
 // quickly makes a master down after half a second.
@@ -283,5 +284,31 @@ func TestReplace(t *testing.T) {
 	c.waitFollows(c.first.Addr)
 	if got := mustDo(t, c.first, "GET", "restored"); got != "1" {
 		t.Errorf("the old master has %q", got)
+	}
+}
+
+// TestFailoverWhileAReplicaLoads: a replica that reads its data from its disk when the
+// master dies is not promoted, whatever it was before.
+func TestFailoverWhileAReplicaLoads(t *testing.T) {
+	resptest.Needs(t, 7, 0)
+	t.Parallel()
+	loads := []string{"--key-load-delay", "150000", "--loading-process-events-interval-bytes", "1024", "--rdbcompression", "no", "--replica-priority", "1"}
+	c := newCluster(t, clusterSpec{replicas: 2, settings: quickly, each: map[int][]string{1: loads}})
+	fill(t, c.first.Addr, 50) // 7.5 s
+	c.caughtUp()
+	loading, whole := c.others()[0], c.others()[1]
+	mustDo(t, loading, "SAVE")
+	loading.Kill()
+	loaded := restartSlowly(t, loading)
+	waitHealth(t, c.prober, loading.Addr, "it to load", func(h Health) bool { return h.State == StateLoading })
+	c.first.Kill()
+	g := c.wait("a failover", func(g topology.Group) bool { return g.Master != c.first.Addr && g.Turn == nil })
+	if g.Master != whole.Addr {
+		t.Errorf("%s is the master, which was loading; history:\n%s", g.Master, c.history())
+	}
+	loaded()
+	c.waitFollows(loading.Addr)
+	if got := mustDo(t, whole, "EXISTS", "fill:50"); got != "1" {
+		t.Error("the new master does not have the data")
 	}
 }
