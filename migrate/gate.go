@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"errors"
-	"time"
 
 	"codis/migrate/fence"
 )
@@ -19,18 +18,17 @@ func (m *mover) gateStage(ctx context.Context, l *link, in <-chan names, out [la
 			if err := m.brake(ctx); err != nil {
 				return err
 			}
-			budget := m.run.c.store.State().Settings.Bytes("migrate-batch-bytes")
-			began := time.Now()
-			v, rest, err := g.next(ctx, keys, budget)
-			if err == nil {
-				err = m.pace.after(ctx, time.Since(began))
+			if err := m.pace.begin(ctx); err != nil {
+				return err
 			}
+			budget := m.run.c.store.State().Settings.Bytes("migrate-batch-bytes")
+			v, rest, err := g.next(ctx, keys, budget)
 			if err != nil {
 				return err
 			}
-			keys = rest
-			v.dumps = l.in
+			keys, v.dumps = rest, l.in
 			if len(v.items) == 0 {
+				m.pace.end()
 				m.giveBack(v.dumps)
 				continue
 			}

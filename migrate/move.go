@@ -73,7 +73,7 @@ type mover struct {
 	idle     [2]time.Duration
 	brakes   [2]brake
 	counters [2]counter
-	pace     pace
+	pace     *pace
 	disk     atomic.Bool // the new group's master is asked to wait for its disk
 	big      *bigKeys
 
@@ -90,6 +90,7 @@ type mover struct {
 func (r *run) newMover(ctx context.Context, s *topology.State, t task) (_ *mover, err error) {
 	m := &mover{run: r, task: t, tally: r.c.tallyOf(t.job), list: topology.Batch{Ranges: t.moves}.Slots(),
 		spare: make(chan []byte, 4*lanes*depth)}
+	m.pace = newPace()
 	m.big = newBigKeys(m)
 	for _, slot := range m.list {
 		m.slots[slot] = true

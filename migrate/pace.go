@@ -8,24 +8,85 @@ import (
 	"codis/router/resp"
 )
 
-// pace is how much of the time the mover leaves to others, while there are others:
-// it asks for fewer values at a time, and rests after each flight for as long as
-// clients' latency asks for. Where nobody else is it goes as fast as it can.
+// pace is how much the mover leaves to others, while there are others: flights, the
+// values that are asked for at a time, are smaller, and no more of them are on their way
+// from one group to the other than clients' latency allows. Their deletion, which may have
+// to wait for a disk, is not counted.
+// So the work comes evenly, and a request finds few flights before it. Where nobody else
+// is there is no limit. Parts of big keys, which go one by one, are followed by rests.
 type pace struct {
 	// traffic says whether a master serves others.
 	traffic [2]atomic.Bool
-	// rest is in thousandths of the time that a flight took, for each master.
+	// rest is in thousandths of the time that a part of a big key took, for each master.
 	rest [2]atomic.Int64
+	// limit is how many flights may be on their way at a time, for each master.
+	limit [2]atomic.Int64
+	// under are those that are.
+	under atomic.Int64
+	// landed, one slot: one is not on its way any more.
+	landed chan struct{}
+}
+
+func newPace() *pace {
+	p := &pace{landed: make(chan struct{}, 1)}
+	for i := range p.limit {
+		p.limit[i].Store(flightsFirst)
+	}
+	return p
+}
+
+// begin waits until a flight may begin; end must be called once it is over.
+func (p *pace) begin(ctx context.Context) error {
+	for {
+		n := p.under.Load()
+		if !p.gentle() || n < min(p.limit[0].Load(), p.limit[1].Load()) {
+			if !p.under.CompareAndSwap(n, n+1) {
+				continue
+			}
+			p.wake() // who waits beside may go, too
+			return nil
+		}
+		select {
+		case <-p.landed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// end is called when a flight has landed.
+func (p *pace) end() {
+	p.under.Add(-1)
+	p.wake()
+}
+
+func (p *pace) wake() {
+	select {
+	case p.landed <- struct{}{}:
+	default:
+	}
+}
+
+// nextLimit returns the limit that follows from a master's PING, usual and idle. It is
+// a pure function.
+func nextLimit(limit int64, usual, idle time.Duration) int64 {
+	if usual > max(brisk, 3*idle) {
+		return max(limit*3/4, flightsMin)
+	}
+	return min(limit+1, flightsMax)
 }
 
 const (
 	// gentleKeys is how many keys are asked for at a time while there is traffic: a
 	// quarter of a millisecond of the server's time.
 	gentleKeys = 100
+	// flightsMin, flightsFirst and flightsMax bound how many flights are on their way:
+	// with two, both groups have work; more than six were no faster.
+	flightsMin, flightsFirst, flightsMax = 2, 4, 6
 	// brisk is what a PING may always take while there is traffic, before the mover
 	// rests: a few flights.
 	brisk = time.Millisecond
-	// restStep and restMax bound the rest, so that moving takes at most 1.5 times as
+	// restStep and restMax bound the rest, so that a big key takes at most 1.5 times as
 	// long as it could: who wants it slower sets a rate.
 	restStep = 100
 	restMax  = 500
@@ -47,16 +108,19 @@ func nextRest(rest int64, usual, idle time.Duration) int64 {
 	return rest - (rest+3)/4
 }
 
-// ping adjusts the rest to what a PING took.
+// ping adjusts limit and rest to what a PING took.
 func (p *pace) ping(master int, usual, idle time.Duration) {
 	if !p.traffic[master].Load() {
 		p.rest[master].Store(0)
+		p.limit[master].Store(flightsMax)
+		p.wake()
 		return
 	}
+	p.limit[master].Store(nextLimit(p.limit[master].Load(), usual, idle))
 	p.rest[master].Store(nextRest(p.rest[master].Load(), usual, idle))
 }
 
-// after rests after a flight.
+// after rests after a part of a big key.
 func (p *pace) after(ctx context.Context, took time.Duration) error {
 	rest := max(p.rest[0].Load(), p.rest[1].Load())
 	return sleep(ctx, time.Duration(rest)*took/1000)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -70,6 +71,7 @@ func (m *mover) restoreStage(ctx context.Context, l *link, in <-chan values, out
 		for i := range there {
 			there[i].Dump = nil
 		}
+		m.pace.end()
 		if err := send(ctx, out, values{items: there, bytes: v.bytes}); err != nil {
 			return err
 		}
@@ -86,6 +88,9 @@ func (r *restorer) take(ctx context.Context, items []fence.Item) ([]fence.Item, 
 	}
 	if added, err = r.mark(ctx, added); err != nil {
 		return nil, err
+	}
+	if len(there) == 0 {
+		return added, nil
 	}
 	return append(there, added...), nil
 }
@@ -130,6 +135,9 @@ func (r *restorer) ask(ctx context.Context, items []fence.Item) (missing, moved 
 	in, fenced, err := r.batch.ParseWatch(frames, items)
 	if fenced {
 		return nil, nil, l.wrap(r.fenced())
+	}
+	if err == nil && !slices.Contains(in, true) {
+		return items, nil, nil
 	}
 	missing = make([]fence.Item, 0, len(items))
 	for i := range in {

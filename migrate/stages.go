@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -12,15 +11,18 @@ import (
 )
 
 const (
-	// scanKeys is the COUNT of SCAN: a quarter of a millisecond of the server's time.
-	scanKeys = "500"
+	// scanKeys is the COUNT of SCAN, and so how many keys are asked for their size at a
+	// time: half a millisecond of the server's time. gentleScan is the same while others
+	// are served.
+	scanKeys, gentleScan = "500", "150"
 	// depth is how many batches may wait between two stages.
 	depth = 4
 	// flightKeys is how many keys are asked for with plain commands at a time: less
 	// than a millisecond, and no more values that are larger than expected.
 	flightKeys = 300
 	// windowKeys is how many keys are put in the order of their slots at a time:
-	// scripts cost less when their keys share fences and moved sets.
+	// transactions cost less when their keys share moved sets. The next are looked for
+	// meanwhile.
 	windowKeys = 16 << 10
 	// windowBytes bounds their names.
 	windowBytes = 4 << 20
@@ -65,7 +67,7 @@ func (m *mover) database(ctx context.Context, db int) error {
 		}
 		stages.Go(func() { group.Wait(); end() })
 	}
-	keys, moved := make(chan names, depth), make(chan values, depth)
+	windows, keys, moved := make(chan []fence.Key, 1), make(chan names, depth), make(chan values, depth)
 	there := moved // what is at the new group's replicas
 	if m.disk.Load() {
 		there = make(chan values, diskDepth)
@@ -75,7 +77,8 @@ func (m *mover) database(ctx context.Context, db int) error {
 	for i := range found {
 		found[i] = make(chan values, depth)
 	}
-	stage([]*link{m.scan}, func() { close(keys) }, func(_ int, l *link) error { return m.scanStage(ctx, l, keys) })
+	stage([]*link{m.scan}, func() { close(windows) }, func(_ int, l *link) error { return m.scanStage(ctx, l, windows) })
+	stage([]*link{nil}, func() { close(keys) }, func(int, *link) error { return m.orderStage(ctx, windows, keys) })
 	stage(m.gates[:], func() {
 		for _, lane := range found {
 			close(lane)
@@ -97,25 +100,37 @@ func send[T any](ctx context.Context, to chan<- T, work T) error {
 	}
 }
 
-// scanStage finds the keys of the slots.
-func (m *mover) scanStage(ctx context.Context, l *link, out chan<- names) error {
+// scanStage finds the small keys of the slots, a window of them at a time.
+func (m *mover) scanStage(ctx context.Context, l *link, out chan<- []fence.Key) error {
 	w := window{mover: m}
 	for cursor := m.firstCursor(); ; {
 		if err := m.brake(ctx); err != nil {
 			return err
 		}
-		l.request("SCAN", cursor, "COUNT", scanKeys)
+		count := scanKeys
+		if m.pace.gentle() {
+			count = gentleScan
+		}
+		l.request("SCAN", cursor, "COUNT", count)
 		frames, err := l.do(ctx, 1)
 		if err != nil {
 			return err
 		}
+		page := len(w.keys)
 		if cursor, err = fence.ParseScan(frames[0], w.add); err != nil {
 			return l.wrap(err)
 		}
+		m.met += int64(len(w.keys) - page)
+		small, err := m.big.take(ctx, m.db, w.keys[page:])
+		if err != nil {
+			return err
+		}
+		w.keys = append(w.keys[:page], small...)
 		if len(w.keys) >= windowKeys || w.bytes >= windowBytes || cursor == "0" {
-			if err := w.flush(ctx, out); err != nil {
+			if err := send(ctx, out, w.keys); err != nil {
 				return err
 			}
+			w = window{mover: m, keys: make([]fence.Key, 0, cap(w.keys))} // the stages behind have the others
 		}
 		if cursor == "0" {
 			return nil
@@ -147,36 +162,47 @@ func (w *window) add(name []byte) {
 	w.bytes += len(name)
 }
 
-// flush passes all keys on, in the order of their slots, the lanes in turn.
-func (w *window) flush(ctx context.Context, out chan<- names) error {
-	w.mover.met += int64(len(w.keys))
-	small, err := w.mover.big.take(ctx, w.mover.db, w.keys)
-	if err != nil {
-		return err
-	}
-	var rest [lanes][]fence.Key
-	for _, key := range small {
-		lane := key.Slot % lanes
-		rest[lane] = append(rest[lane], key)
-	}
-	for _, keys := range rest {
-		slices.SortFunc(keys, func(a, b fence.Key) int { return a.Slot - b.Slot })
-	}
-	limit := min(w.mover.run.c.store.State().Settings.Int("migrate-batch-keys"), fence.MaxKeys/2)
-	for left := len(small); left > 0; {
-		for lane, keys := range rest {
-			n := min(limit, len(keys))
-			if n == 0 {
-				continue
+// orderStage passes windows on in the order of their slots, the lanes in turn.
+func (m *mover) orderStage(ctx context.Context, in <-chan []fence.Key, out chan<- names) error {
+	limit := min(m.run.c.store.State().Settings.Int("migrate-batch-keys"), fence.MaxKeys/2)
+	for keys := range in {
+		rest := inLanes(keys)
+		for left := len(keys); left > 0; {
+			for lane, keys := range rest {
+				n := min(limit, len(keys))
+				if n == 0 {
+					continue
+				}
+				if err := send(ctx, out, names{lane: lane, keys: keys[:n]}); err != nil {
+					return err
+				}
+				rest[lane], left = keys[n:], left-n
 			}
-			if err := send(ctx, out, names{lane: lane, keys: keys[:n]}); err != nil {
-				return err
-			}
-			rest[lane], left = keys[n:], left-n
 		}
 	}
-	w.keys, w.bytes, w.names = w.keys[:0], 0, nil // the stages behind have the names
 	return nil
+}
+
+// inLanes returns the keys of each lane, in the order of their slots: each slot has a
+// place of its own in a single slice.
+func inLanes(keys []fence.Key) (in [lanes][]fence.Key) {
+	var next [topology.SlotCount]int
+	for i := range keys {
+		next[keys[i].Slot]++
+	}
+	sorted, at := make([]fence.Key, len(keys)), 0
+	for lane := range in {
+		first := at
+		for slot := lane; slot < len(next); slot += lanes {
+			next[slot], at = at, at+next[slot]
+		}
+		in[lane] = sorted[first:at]
+	}
+	for i := range keys {
+		sorted[next[keys[i].Slot]] = keys[i]
+		next[keys[i].Slot]++
+	}
+	return in
 }
 
 // fenced says what FENCED means where moved sets are: the move is over, or was lost.
