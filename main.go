@@ -114,6 +114,7 @@ func serve(ctx context.Context, cfg config.Config, c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
+	leaveProcessors(node.Config.Loops)
 	log.Info("serving", "id", node.store.Status().ID, "addr", node.Config.Addr, "peer-addr", node.Config.PeerAddr,
 		"http-addr", node.Config.HTTPAddr, "version", versionText())
 	select {
@@ -216,6 +217,16 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (node *Node
 		}
 	}
 	return n, nil
+}
+
+// leaveProcessors gives the runtime a processor for each event loop beside those for
+// all else, unless the environment says how many there are. A loop that comes back
+// from waiting for events needs one, and as many busy goroutines as there are cores,
+// such as a move's, would let it wait until one of them rests.
+func leaveProcessors(loops int) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + loops)
+	}
 }
 
 // drainDelay is how long load balancers are given to notice the end of the node.

@@ -127,6 +127,7 @@ func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
 		return applied{}, err
 	}
 	s.commits.change.Observe(time.Since(began).Seconds())
+	s.spread()
 	switch answer := future.Response().(type) {
 	case applied:
 		return answer, nil
@@ -136,6 +137,11 @@ func (s *Store) applyHere(ctx context.Context, data []byte) (applied, error) {
 		return applied{}, permanent{fmt.Errorf("the state answered %T", answer)}
 	}
 }
+
+// spread lets the followers hear at once of what is committed: Raft tells them with
+// the next entry, else within twice the CommitTimeout, for which the clients of a slot
+// that is held would wait twice.
+func (s *Store) spread() { _ = s.raft.Barrier(s.cfg.CommitTimeout) } // nobody needs its answer
 
 // await waits for a future of Raft, which knows no context. When the context ends
 // first, the goroutine that waits goes on until Raft answers. It is Raft's and not
