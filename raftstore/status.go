@@ -165,6 +165,9 @@ func (s *Store) observe() {
 	s.raft.RegisterObserver(observer)
 	defer s.raft.DeregisterObserver(observer)
 	s.leaderChanged.all() // a leader that was found before there was an observer
+	if _, id := s.raft.LeaderWithID(); id != "" {
+		s.leaders.Add(1)
+	}
 	for {
 		select {
 		case event := <-events:
